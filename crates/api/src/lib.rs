@@ -1,0 +1,1 @@
+//! The nouns that leave the process: status, events, states, error bodies.

@@ -1,0 +1,1 @@
+//! Keeps a local LLM server alive.

@@ -1,0 +1,64 @@
+//! The seam between a supervisor and a restart policy: one failure in, one decision out.
+
+use std::time::Duration;
+
+use crate::Monotonic;
+
+/// Whether trying again can help.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Severity {
+    /// The next start may well succeed.
+    Transient,
+    /// No retry can cure this: executable missing, module missing, port held by a stranger.
+    Permanent,
+}
+
+/// What a policy is told about a failure: an unplanned exit, a failed start, or a server declared unhealthy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Failure<'a> {
+    /// The incarnation that failed.
+    pub epoch: u64,
+    /// Whether trying again can help.
+    pub severity: Severity,
+    /// One line for the journal and for people.
+    pub reason: &'a str,
+}
+
+/// What the supervisor is to do about a failed child.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
+pub enum Decision {
+    /// Start the child again once `after` has passed.
+    Restart {
+        /// Zero means at once.
+        after: Duration,
+    },
+    /// Leave the child down until somebody resumes it (a breaker has opened).
+    Suspend {
+        /// When the suspension is expected to end, if that is known.
+        until: Option<Monotonic>,
+        /// One line for people.
+        reason: String,
+    },
+    /// The supervisor gives up, as if its own restart intensity had been exceeded.
+    Escalate,
+}
+
+/// A restart policy for one child: pure, with the clock passed in.
+///
+/// The supervisor calls it from its own message flow and never blocks in it. A child without a policy follows OTP: it is
+/// restarted at once, and the supervisor's own restart intensity is the only limit. A child *with* a policy does not count
+/// towards the supervisor's intensity: one counter has one owner.
+pub trait Decide: Send + 'static {
+    /// The child failed. Called once per failure, when it happens (never when the delayed restart is due).
+    fn on_failure(&mut self, failure: Failure<'_>, now: Monotonic) -> Decision;
+
+    /// Incarnation `epoch` has become ready. Answers how long it must now stay ready to count as a success;
+    /// `None` if this policy does not care.
+    fn on_ready(&mut self, epoch: u64, now: Monotonic) -> Option<Duration>;
+
+    /// Incarnation `epoch` has stayed ready for the span that [`Decide::on_ready`] asked for. Answers how much longer it
+    /// must stay ready for the next milestone (a half-open trial passes its probation first, and counts as a success
+    /// later), or `None` if there is none.
+    fn on_stable(&mut self, epoch: u64, now: Monotonic) -> Option<Duration>;
+}

@@ -1,0 +1,1 @@
+//! One operating-system process group as an owned value: spawn, signal, await, reap, never leak.

@@ -1,0 +1,1 @@
+//! Layered configuration, validated into the types that the other crates accept.

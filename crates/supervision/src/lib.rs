@@ -1,0 +1,1 @@
+//! A generic OTP-style supervisor over ractor.

@@ -1,0 +1,1 @@
+//! The MLX tree itself: ServerWorker, HealthActor, BreakerActor and the tree that joins them.

@@ -1,1 +1,16 @@
 //! The nouns that leave the process: status, events, states, error bodies.
+//!
+//! Whoever watches mlx-tree from outside (a dashboard, a script, a log shipper) sees values of these types and no others.
+//! They are plain data: nothing here decides, waits or does I/O.
+
+mod error_body;
+mod event;
+mod narrate;
+mod states;
+mod status;
+
+pub use error_body::ErrorBody;
+pub use event::{Event, Kind, Level};
+pub use narrate::{Language, narrate};
+pub use states::{BreakerState, ChildState, Phase, ServerState};
+pub use status::{Breaker, Child, Exit, Health, JournalEntry, Server, Status, Supervisor};

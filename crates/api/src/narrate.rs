@@ -1,0 +1,168 @@
+//! The log that an operator reads: one event in, one line of plain words out, in English or Russian.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Event, Kind};
+
+/// The languages of the narration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Language {
+    /// English.
+    #[default]
+    En,
+    /// Russian.
+    Ru,
+}
+
+/// The narration of `event`, or `None` for an event that is routine.
+///
+/// Most events make one line. Where the cause of a failure is known it follows on a line of its own, so that the first line
+/// stays the same whatever happened.
+#[must_use]
+pub fn narrate(event: &Event, language: Language) -> Option<String> {
+    let (mark, text) = match language {
+        Language::En => english(&event.kind),
+        Language::Ru => russian(&event.kind),
+    }?;
+    let subject = match event.kind {
+        Kind::ChildExited { .. } => format!("[SUPERVISOR/{}]", event.child),
+        _ => "[SUPERVISOR]".to_owned(),
+    };
+    let mut line = format!("{mark} {subject} {text}");
+    if let Kind::ServerExited { cause: Some(cause), .. } = &event.kind {
+        line.push_str("\n   ↳ ");
+        line.push_str(cause);
+    }
+    Some(line)
+}
+
+fn english(kind: &Kind) -> Option<(&'static str, String)> {
+    Some(match kind {
+        Kind::TreeStarted { pid } => ("🌳", format!("Supervision tree started (PID: {pid})")),
+        Kind::TreeStopping => ("🛑", "Stopping the tree".to_owned()),
+        Kind::TreeStopped { reason } => ("🏁", format!("Tree stopped ({reason})")),
+        Kind::ServerSpawned { pid, url } => ("🚀", format!("Server process started (PID: {pid}), loading at {url}")),
+        Kind::ServerReady { pid, .. } => ("✅", format!("MLX API Server is up and healthy (PID: {pid})")),
+        Kind::ServerExited { code: Some(code), .. } => ("❌", format!("Server went down (code: {code})")),
+        Kind::ServerExited { signal: Some(signal), .. } => ("❌", format!("Server went down (signal: {signal})")),
+        Kind::ServerExited { message, .. } => ("❌", format!("Server is down: {message}")),
+        Kind::ServerUnhealthy { reason } => ("💔", format!("Server counts as down and is being ended: {reason}")),
+        Kind::ServerStopping { grace_s } => {
+            ("🛑", format!("Stopping the server (SIGTERM, up to {grace_s:.0}s, then SIGKILL)"))
+        }
+        Kind::ServerStopped { how } => ("⏹️", format!("Server stopped ({how})")),
+        Kind::OrphanSettled { outcome } => {
+            ("🧹", format!("A server left behind by an earlier run was found: {outcome}"))
+        }
+        Kind::HealthMonitoring => ("🔍", "Monitoring loop started".to_owned()),
+        Kind::HealthFailed { streak, threshold, .. } => ("⚠️", format!("Health check failed ({streak}/{threshold})")),
+        Kind::HealthSuspected { reason } => ("🤔", format!("Server is suspect: {reason}")),
+        Kind::HealthRecovered { after } => ("💚", format!("Health checks pass again (after {after} missed)")),
+        Kind::RestartGranted { .. } => ("🔄", "Attempting to restart the server...".to_owned()),
+        Kind::RestartDelayed { delay_s } => {
+            ("⏳", format!("Waiting {delay_s:.1}s before the restart (exponential backoff)"))
+        }
+        Kind::BreakerOpened { reason, open_for_s } => {
+            ("🔴", format!("Circuit breaker OPEN: no restarts for {open_for_s:.0}s ({reason})"))
+        }
+        Kind::BreakerHalfOpened => ("🟡", "Circuit breaker HALF_OPEN: one restart as a trial".to_owned()),
+        Kind::BreakerClosed { reason } => ("🟢", format!("Circuit breaker CLOSED ({reason})")),
+        Kind::ChildExited { reason } => ("❌", format!("ended: {reason}")),
+        Kind::OperatorRequested { verb } => ("👤", format!("Operator: {verb}")),
+        Kind::ServerLoading | Kind::HealthBusy { .. } | Kind::ChildStarted => return None,
+    })
+}
+
+fn russian(kind: &Kind) -> Option<(&'static str, String)> {
+    Some(match kind {
+        Kind::TreeStarted { pid } => ("🌳", format!("Дерево супервизоров запущено (PID: {pid})")),
+        Kind::TreeStopping => ("🛑", "Остановка дерева".to_owned()),
+        Kind::TreeStopped { reason } => ("🏁", format!("Дерево остановлено ({reason})")),
+        Kind::ServerSpawned { pid, url } => ("🚀", format!("Процесс сервера запущен (PID: {pid}), загрузка на {url}")),
+        Kind::ServerReady { pid, .. } => ("✅", format!("MLX API Server запущен и здоров (PID: {pid})")),
+        Kind::ServerExited { code: Some(code), .. } => ("❌", format!("Сервер упал (код: {code})")),
+        Kind::ServerExited { signal: Some(signal), .. } => ("❌", format!("Сервер упал (сигнал: {signal})")),
+        Kind::ServerExited { message, .. } => ("❌", format!("Сервер не работает: {message}")),
+        Kind::ServerUnhealthy { reason } => ("💔", format!("Сервер считается упавшим и завершается: {reason}")),
+        Kind::ServerStopping { grace_s } => {
+            ("🛑", format!("Остановка сервера (SIGTERM, до {grace_s:.0}с, затем SIGKILL)"))
+        }
+        Kind::ServerStopped { how } => ("⏹️", format!("Сервер остановлен ({how})")),
+        Kind::OrphanSettled { outcome } => ("🧹", format!("Найден сервер от прошлого запуска: {outcome}")),
+        Kind::HealthMonitoring => ("🔍", "Запущен цикл мониторинга".to_owned()),
+        Kind::HealthFailed { streak, threshold, .. } => ("⚠️", format!("Health check failed ({streak}/{threshold})")),
+        Kind::HealthSuspected { reason } => ("🤔", format!("Сервер под подозрением: {reason}")),
+        Kind::HealthRecovered { after } => ("💚", format!("Проверки снова проходят (пропущено: {after})")),
+        Kind::RestartGranted { .. } => ("🔄", "Попытка перезапуска сервера...".to_owned()),
+        Kind::RestartDelayed { delay_s } => {
+            ("⏳", format!("Ожидание {delay_s:.1}с перед перезапуском (exponential backoff)"))
+        }
+        Kind::BreakerOpened { reason, open_for_s } => {
+            ("🔴", format!("Circuit breaker OPEN: перезапуски заблокированы на {open_for_s:.0}с ({reason})"))
+        }
+        Kind::BreakerHalfOpened => ("🟡", "Circuit breaker HALF_OPEN: один пробный перезапуск".to_owned()),
+        Kind::BreakerClosed { reason } => ("🟢", format!("Circuit breaker CLOSED ({reason})")),
+        Kind::ChildExited { reason } => ("❌", format!("завершился: {reason}")),
+        Kind::OperatorRequested { verb } => ("👤", format!("Оператор: {verb}")),
+        Kind::ServerLoading | Kind::HealthBusy { .. } | Kind::ChildStarted => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(kind: Kind) -> Event {
+        Event { seq: 1, at: "2026-01-01T00:00:00Z".to_owned(), child: "server".to_owned(), epoch: 1, kind }
+    }
+
+    fn exited(code: Option<i32>, signal: Option<i32>, cause: Option<&str>) -> Kind {
+        Kind::ServerExited {
+            reason: "crashed".to_owned(),
+            code,
+            signal,
+            message: "it crashed".to_owned(),
+            cause: cause.map(str::to_owned),
+        }
+    }
+
+    /// The operators' own words, to the letter.
+    #[test]
+    fn the_russian_narration_is_the_text_its_operators_know() {
+        let story = [
+            Kind::ServerReady { pid: 12345, url: "http://127.0.0.1:8080".to_owned(), took_s: 1.0 },
+            Kind::HealthMonitoring,
+            Kind::HealthFailed { streak: 1, threshold: 3, reason: "timed out".to_owned() },
+            exited(Some(1), None, None),
+            Kind::RestartGranted { consecutive: 1 },
+            Kind::RestartDelayed { delay_s: 2.0 },
+            Kind::ServerReady { pid: 12346, url: "http://127.0.0.1:8080".to_owned(), took_s: 1.0 },
+        ];
+        let told: Vec<_> = story.into_iter().filter_map(|kind| narrate(&event(kind), Language::Ru)).collect();
+        assert_eq!(
+            told.join("\n"),
+            "✅ [SUPERVISOR] MLX API Server запущен и здоров (PID: 12345)\n\
+             🔍 [SUPERVISOR] Запущен цикл мониторинга\n\
+             ⚠️ [SUPERVISOR] Health check failed (1/3)\n\
+             ❌ [SUPERVISOR] Сервер упал (код: 1)\n\
+             🔄 [SUPERVISOR] Попытка перезапуска сервера...\n\
+             ⏳ [SUPERVISOR] Ожидание 2.0с перед перезапуском (exponential backoff)\n\
+             ✅ [SUPERVISOR] MLX API Server запущен и здоров (PID: 12346)"
+        );
+    }
+
+    #[test]
+    fn a_known_cause_follows_on_a_line_of_its_own() {
+        let told = narrate(&event(exited(None, Some(6), Some("libc++abi: terminating"))), Language::En);
+        assert_eq!(told.as_deref(), Some("❌ [SUPERVISOR] Server went down (signal: 6)\n   ↳ libc++abi: terminating"));
+    }
+
+    #[test]
+    fn a_name_in_code_is_the_name_on_the_wire() {
+        for kind in [Kind::HealthMonitoring, Kind::BreakerHalfOpened, exited(Some(1), None, None)] {
+            let json = serde_json::to_value(event(kind.clone())).expect("an event is plain data");
+            assert_eq!(json["event"], kind.name());
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! The status document: everything that a consumer can read about one tree, at one moment.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{BreakerState, ChildState, Phase, ServerState};
+
+/// The status document.
+///
+/// The first five keys are a promise to every consumer: they are always there, at the top level, with these meanings.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// The one word for the supervised server.
+    pub state: ServerState,
+    /// The server's process, while there is one.
+    pub process_pid: Option<u32>,
+    /// Automatic restarts since this tree was started or last reset.
+    pub restart_count: u64,
+    /// Health checks missed in a row, right now.
+    pub health_check_failures: u32,
+    /// The breaker's state.
+    pub circuit_breaker_state: BreakerState,
+
+    /// The server's state, told apart as finely as it is known.
+    pub phase: Phase,
+    /// Why it is not serving, in one line; absent while it is.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reason: Option<String>,
+    /// Seconds until the next start, when one is due by itself.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub next_attempt_in_s: Option<f64>,
+    /// The server behind it all.
+    pub server: Server,
+    /// The breaker and the counters that drive it.
+    pub breaker: Breaker,
+    /// Health checking.
+    pub health: Health,
+    /// The children, in start order.
+    pub children: Vec<Child>,
+    /// How the server's last process ended, if one has.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub last_exit: Option<Exit>,
+    /// The latest restart decisions, oldest first: why it is not restarting, and when it will.
+    pub journal: Vec<JournalEntry>,
+    /// mlx-tree itself.
+    pub supervisor: Supervisor,
+}
+
+/// The supervised server.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Server {
+    /// Its kind: `mlx_lm`, `mlx_vlm`, `llama_cpp`, `openai`, or `demo` for the built-in stand-in.
+    pub kind: String,
+    /// Its model, as configured.
+    pub model: String,
+    /// A remark that a reader must not miss, e.g. that the model's weights are random.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub note: Option<String>,
+    /// Where it answers, while it has an address.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub url: Option<String>,
+    /// Its incarnation: 1 for the first process, one more for each further one.
+    pub epoch: u64,
+    /// Seconds since it became ready, while it is.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub ready_for_s: Option<f64>,
+    /// Resident memory of its whole process group, in bytes, where it can be read.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub memory_bytes: Option<u64>,
+}
+
+/// The breaker and its counters.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Breaker {
+    /// Its state.
+    pub state: BreakerState,
+    /// Why it opened, while it is not closed.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reason: Option<String>,
+    /// Seconds until it goes half-open, while it is open.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub half_open_in_s: Option<f64>,
+    /// Failures since the last success (ready, and up for `stable_after`).
+    pub consecutive_failures: u32,
+    /// Failed restarts in a row that open it.
+    pub failure_threshold: u32,
+    /// Restarts that count towards the restart intensity right now.
+    pub restarts_in_window: u32,
+    /// The restart intensity: so many restarts …
+    pub max_restarts: u32,
+    /// … in so many seconds.
+    pub period_s: f64,
+}
+
+/// Health checking.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Health {
+    /// Checks missed in a row.
+    pub failures: u32,
+    /// Checks missed in a row that make the server count as down.
+    pub failure_threshold: u32,
+    /// Seconds since the last good answer, of a check or a canary.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub last_ok_s_ago: Option<f64>,
+    /// What the last bad answer was.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub last_error: Option<String>,
+}
+
+/// One child of the root supervisor.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Child {
+    /// Its id.
+    pub id: String,
+    /// Its state.
+    pub state: ChildState,
+    /// Its incarnation.
+    pub epoch: u64,
+    /// Automatic restarts so far.
+    pub restarts: u64,
+    /// Why its last incarnation ended, if one has.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub last_exit: Option<String>,
+    /// Seconds until it is started again, while it waits.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub next_start_in_s: Option<f64>,
+}
+
+/// How a server process ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Exit {
+    /// The incarnation that ended.
+    pub epoch: u64,
+    /// When, as an RFC 3339 stamp.
+    pub at: String,
+    /// A word of a closed set, e.g. `killed`, `metal_out_of_memory`, `python_module_missing`.
+    pub reason: String,
+    /// The exit code, if it exited.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub code: Option<i32>,
+    /// The signal, if one ended it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub signal: Option<i32>,
+    /// One sentence for people.
+    pub message: String,
+    /// The line of its stderr that names the cause, where one was found.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub cause: Option<String>,
+}
+
+/// One restart decision.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct JournalEntry {
+    /// Seconds ago.
+    pub ago_s: f64,
+    /// The incarnation that it was about.
+    pub epoch: u64,
+    /// What had happened.
+    pub reason: String,
+    /// What was decided.
+    pub decision: String,
+}
+
+/// mlx-tree itself.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Supervisor {
+    /// The process.
+    pub pid: u32,
+    /// Its version.
+    pub version: String,
+    /// Seconds since it was started.
+    pub uptime_s: f64,
+    /// Where the control plane answers, if it does.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub control: Option<String>,
+    /// Its state directory.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub state_dir: Option<String>,
+}

@@ -1,5 +1,6 @@
 //! The seam between a supervisor and a restart policy: one failure in, one decision out.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::Monotonic;
@@ -61,4 +62,19 @@ pub trait Decide: Send + 'static {
     /// must stay ready for the next milestone (a half-open trial passes its probation first, and counts as a success
     /// later), or `None` if there is none.
     fn on_stable(&mut self, epoch: u64, now: Monotonic) -> Option<Duration>;
+}
+
+/// A policy that its supervisor shares with somebody else: the breaker's driver, or an operator's verbs.
+impl<P: Decide> Decide for Arc<Mutex<P>> {
+    fn on_failure(&mut self, failure: Failure<'_>, now: Monotonic) -> Decision {
+        self.lock().unwrap_or_else(PoisonError::into_inner).on_failure(failure, now)
+    }
+
+    fn on_ready(&mut self, epoch: u64, now: Monotonic) -> Option<Duration> {
+        self.lock().unwrap_or_else(PoisonError::into_inner).on_ready(epoch, now)
+    }
+
+    fn on_stable(&mut self, epoch: u64, now: Monotonic) -> Option<Duration> {
+        self.lock().unwrap_or_else(PoisonError::into_inner).on_stable(epoch, now)
+    }
 }

@@ -1,0 +1,81 @@
+//! The process table: `/proc/<pid>/stat`, `cmdline`, `environ`.
+
+use std::fs;
+
+use super::super::{Entry, Life};
+
+/// The process with this pid, zombies included.
+pub(crate) fn entry(pid: i32) -> Option<Entry> {
+    // A name may be any bytes.
+    parse(&String::from_utf8_lossy(&fs::read(format!("/proc/{pid}/stat")).ok()?))
+}
+
+/// Everybody in this process group, zombies included.
+pub(crate) fn group_members(pgid: i32) -> Vec<Entry> {
+    all().filter(|entry| entry.pgid == pgid).collect()
+}
+
+/// Everybody who started at or after this moment of this boot.
+pub(crate) fn started_since(start_time: u64) -> Vec<Entry> {
+    all().filter(|entry| entry.start_time >= start_time).collect()
+}
+
+/// The command line, or the name in brackets for a process without one (a zombie, a kernel thread).
+pub(crate) fn command(pid: i32) -> Option<String> {
+    let words = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+    if words.is_empty() {
+        let name = fs::read(format!("/proc/{pid}/comm")).ok()?;
+        return Some(format!("[{}]", String::from_utf8_lossy(&name).trim_end()));
+    }
+    let words: Vec<_> = words.split(|b| *b == 0).map(String::from_utf8_lossy).collect();
+    Some(words.join(" ").trim_end().to_owned())
+}
+
+/// Whether the environment that the process was started with contains `NAME=value`.
+pub(crate) fn carries(pid: i32, variable: &str) -> bool {
+    fs::read(format!("/proc/{pid}/environ"))
+        .is_ok_and(|environment| environment.split(|b| *b == 0).any(|entry| entry == variable.as_bytes()))
+}
+
+fn all() -> impl Iterator<Item = Entry> {
+    fs::read_dir("/proc").into_iter().flatten().filter_map(|dir| entry(dir.ok()?.file_name().to_str()?.parse().ok()?))
+}
+
+/// Fields 1, 3, 4, 5, 20 and 22 of `stat`. The name (field 2) may contain anything, `)` and spaces too.
+fn parse(stat: &str) -> Option<Entry> {
+    let (head, rest) = stat.rsplit_once(')')?;
+    let (pid, _name) = head.split_once(' ')?;
+    let mut fields = rest.split_ascii_whitespace();
+    let state = fields.next()?;
+    let ppid = fields.next()?.parse().ok()?;
+    let pgid = fields.next()?.parse().ok()?;
+    let threads: i64 = fields.nth(14)?.parse().ok()?;
+    let start_time = fields.nth(1)?.parse().ok()?;
+    let life = match state {
+        // A main thread may end before its process does: then the state is Z, but threads run on.
+        "Z" | "X" | "x" if threads <= 1 => Life::Zombie,
+        _ => Life::Alive,
+    };
+    Some(Entry { pid: pid.parse().ok()?, ppid, pgid, start_time, life })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_cannot_lie_about_itself_by_its_name() {
+        let line = "77 (a) Z 1 1 (b) S 5 70 60 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 3 0 12345 999 888";
+        let entry = parse(line).expect("a well-formed line");
+        assert_eq!((entry.pid, entry.ppid, entry.pgid, entry.start_time), (77, 5, 70, 12345));
+        assert_eq!(entry.life, Life::Alive);
+    }
+
+    #[test]
+    fn a_zombie_is_not_alive_unless_threads_of_it_run_on() {
+        let with = |threads: u32| format!("7 (x) Z 5 7 7 0 -1 0 1 2 3 4 5 6 7 8 20 0 {threads} 0 12345 9");
+        assert_eq!(parse(&with(1)).map(|e| e.life), Some(Life::Zombie));
+        assert_eq!(parse(&with(2)).map(|e| e.life), Some(Life::Alive));
+        assert_eq!(parse("nonsense"), None);
+    }
+}

@@ -1,0 +1,121 @@
+//! The asking end, for the same user's commands.
+
+use std::path::Path;
+use std::time::Duration;
+
+use mlx_tree_api::{ErrorBody, Status};
+use reqwest::{RequestBuilder, Response, StatusCode};
+
+use crate::{Access, AccessError, Done, Verb};
+
+/// A reader must be answered quickly; it waits for nothing.
+const READ_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Asks a running mlx-tree, found through its state directory.
+#[derive(Debug, Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    access: Access,
+}
+
+/// Why there is no good answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The way in could not be found.
+    #[error(transparent)]
+    Access(#[from] AccessError),
+    /// There is a way in, and nobody answers: mlx-tree (process `pid`) is gone or hangs.
+    #[error("mlx-tree (pid {pid}) does not answer at {url}")]
+    Unreachable {
+        /// Where it should answer.
+        url: String,
+        /// Its process.
+        pid: u32,
+        /// Why.
+        source: reqwest::Error,
+    },
+    /// It refused.
+    #[error("{}", .0.message)]
+    Refused(ErrorBody),
+    /// It answered something that cannot be understood: another version, or something else entirely.
+    #[error("the answer of {url} cannot be understood")]
+    Malformed {
+        /// Where it came from.
+        url: String,
+        /// Why.
+        source: reqwest::Error,
+    },
+}
+
+// === impl Client ===
+
+impl Client {
+    /// A client for the mlx-tree that runs with `state_dir`.
+    ///
+    /// # Errors
+    /// [`AccessError::Absent`] when none does.
+    ///
+    /// # Panics
+    /// Never in practice: the HTTP client is given nothing that can be refused.
+    pub fn from_state_dir(state_dir: &Path) -> Result<Self, ClientError> {
+        let access = Access::read(state_dir)?;
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .expect("a client without TLS, proxy and resolver has nothing that can fail to be built");
+        Ok(Self { http, access })
+    }
+
+    /// The status document.
+    ///
+    /// # Errors
+    /// When mlx-tree cannot be asked.
+    pub async fn status(&self) -> Result<Status, ClientError> {
+        let answer = self.send(self.http.get(self.url("/status")).timeout(READ_TIMEOUT)).await?;
+        answer.json().await.map_err(|source| self.malformed(source))
+    }
+
+    /// Has `verb` carried out, and waits for that however long it takes.
+    ///
+    /// # Errors
+    /// When mlx-tree cannot be asked, or refuses.
+    pub async fn perform(&self, verb: Verb) -> Result<Done, ClientError> {
+        let request =
+            self.http.post(self.url(&format!("/{verb}"))).header("content-type", "application/json").body("{}");
+        let answer = self.send(request).await?;
+        answer.json().await.map_err(|source| self.malformed(source))
+    }
+
+    /// The last `lines` lines that the server wrote; with `follow` also those to come. The answer streams.
+    ///
+    /// # Errors
+    /// When mlx-tree cannot be asked.
+    pub async fn logs(&self, lines: usize, follow: bool) -> Result<Response, ClientError> {
+        self.send(self.http.get(self.url(&format!("/logs?lines={lines}&follow={follow}")))).await
+    }
+
+    /// mlx-tree's process.
+    #[must_use]
+    pub const fn pid(&self) -> u32 {
+        self.access.pid
+    }
+
+    async fn send(&self, request: RequestBuilder) -> Result<Response, ClientError> {
+        let unreachable =
+            |source| ClientError::Unreachable { url: self.access.url.clone(), pid: self.access.pid, source };
+        let answer = request.bearer_auth(self.access.token.secret()).send().await.map_err(unreachable)?;
+        if answer.status() == StatusCode::OK {
+            return Ok(answer);
+        }
+        Err(ClientError::Refused(answer.json().await.map_err(|source| self.malformed(source))?))
+    }
+
+    fn malformed(&self, source: reqwest::Error) -> ClientError {
+        ClientError::Malformed { url: self.access.url.clone(), source }
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.access.url)
+    }
+}

@@ -78,3 +78,20 @@ impl<P: Decide> Decide for Arc<Mutex<P>> {
         self.lock().unwrap_or_else(PoisonError::into_inner).on_stable(epoch, now)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{JitterSeed, RestartPolicy, RestartPolicyConfig};
+
+    #[test]
+    fn a_shared_policy_shows_its_other_owner_what_the_supervisor_reported() {
+        let policy = RestartPolicy::new(RestartPolicyConfig::default(), JitterSeed(0)).unwrap();
+        let drivers = Arc::new(Mutex::new(policy));
+        let mut supervisors = Arc::clone(&drivers);
+        let failure = Failure { epoch: 1, severity: Severity::Permanent, reason: "no such executable" };
+        let _ = supervisors.on_failure(failure, Monotonic::ORIGIN);
+        let wake = drivers.lock().unwrap().next_wake();
+        assert_eq!(wake, Some(Monotonic::new(Duration::from_secs(60))));
+    }
+}

@@ -59,8 +59,8 @@ pub struct RestartPolicy {
     breaker: Breaker,
     window: RestartWindow,
     jitter: JitterSeed,
-    /// The newest incarnation that has failed; what is not newer has been dealt with.
-    newest_failed: Option<u64>,
+    /// The newest incarnation that is known to be over; news of it or of an older one is late.
+    newest_over: Option<u64>,
     /// The incarnation that is ready, as far as we know.
     run: Option<Run>,
     /// When the restart that was granted last is due, until that incarnation is heard of.
@@ -132,7 +132,7 @@ impl RestartPolicy {
             window: RestartWindow::new(config.intensity),
             config,
             jitter,
-            newest_failed: None,
+            newest_over: None,
             run: None,
             pending: None,
             journal: Journal::default(),
@@ -200,7 +200,7 @@ impl RestartPolicy {
         self.settle(now);
         let epoch = self.run.map(|run| run.epoch);
         let _opened = self.breaker.expire(now)?;
-        self.run = None;
+        self.end_run();
         Some(self.suspend(Opening::New, epoch, "the trial was not decided in time", now))
     }
 
@@ -208,8 +208,7 @@ impl RestartPolicy {
     /// carried out like one to a failure.
     pub fn force_open(&mut self, until: Option<Monotonic>, reason: &str, now: Monotonic) -> Decision {
         self.breaker.force_open(until, reason);
-        self.pending = None;
-        self.run = None;
+        self.end_run();
         self.suspend(Opening::New, None, reason, now)
     }
 
@@ -222,6 +221,13 @@ impl RestartPolicy {
             run.ready_since = now;
         }
         self.note(now, None, "reset by the operator", Ruling::Reset, None);
+    }
+
+    /// The present run ends by our own decision, so its exit will be no failure.
+    fn end_run(&mut self) {
+        if let Some(run) = self.run.take() {
+            self.newest_over = Some(run.epoch);
+        }
     }
 
     /// Decides about a failure that is news.
@@ -315,20 +321,20 @@ impl RestartPolicy {
 impl Decide for RestartPolicy {
     fn on_failure(&mut self, failure: Failure<'_>, now: Monotonic) -> Decision {
         let overtaken = self.run.is_some_and(|run| failure.epoch < run.epoch);
-        let known = self.newest_failed.is_some_and(|newest| failure.epoch <= newest);
+        let known = self.newest_over.is_some_and(|newest| failure.epoch <= newest);
         if overtaken || known {
             return self.standing_decision(now);
         }
         if self.run.is_some_and(|run| run.epoch == failure.epoch) {
             self.settle(now);
         }
-        self.newest_failed = Some(failure.epoch);
+        self.newest_over = Some(failure.epoch);
         self.run = None;
         self.judge(failure, now)
     }
 
     fn on_ready(&mut self, epoch: u64, now: Monotonic) -> Option<Duration> {
-        if self.newest_failed.is_some_and(|newest| epoch <= newest) {
+        if self.newest_over.is_some_and(|newest| epoch <= newest) {
             return None;
         }
         match self.run {

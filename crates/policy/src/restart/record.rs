@@ -72,7 +72,8 @@ impl RestartPolicy {
     /// A policy that goes on where `record` ends.
     ///
     /// A record from another boot must not come here: its times mean nothing. What it says is taken with care all the same:
-    /// restarts in the future are dropped, and no wait is longer than the longest that the configuration knows. A trial
+    /// restarts in the future are dropped, and no wait is longer than the longest that the configuration knows, unless an
+    /// operator ordered it. A trial
     /// whose outcome nobody saw neither passed nor failed: the breaker is open again for the span it had, counted from the
     /// trial's start, so that at most one start falls into each span however often the process is killed.
     ///
@@ -96,11 +97,22 @@ impl RestartPolicy {
         policy.pending = record.pending.map(|due| Monotonic::new(due).min(now + config.backoff.max()));
         let state = match &record.state {
             RecordedState::Closed => BreakerState::Closed,
-            RecordedState::Open { until, cycle, cause, detail } => BreakerState::Open {
-                until: until.map(|until| Monotonic::new(until).min(now + config.breaker.open_max)),
-                cycle: *cycle,
-                reason: Trip { cause: *cause, detail: detail.clone() },
-            },
+            RecordedState::Open { until, cycle, cause, detail } => {
+                let longest = match cause {
+                    // An operator may have meant any span.
+                    TripCause::Forced => Monotonic::new(Duration::MAX),
+                    TripCause::ConsecutiveFailures
+                    | TripCause::IntensityExceeded
+                    | TripCause::PermanentFailure
+                    | TripCause::TrialFailed
+                    | TripCause::TrialTimedOut => now + config.breaker.open_max,
+                };
+                BreakerState::Open {
+                    until: until.map(|until| Monotonic::new(until).min(longest)),
+                    cycle: *cycle,
+                    reason: Trip { cause: *cause, detail: detail.clone() },
+                }
+            }
             RecordedState::HalfOpen { since, .. } => {
                 let cycle = record.openings.saturating_sub(1);
                 let since = Monotonic::new(*since).min(now);

@@ -50,7 +50,7 @@ pub(crate) enum Usage {
 pub(crate) enum Breaks {
     /// A `logit_bias` beyond the vocabulary.
     Process,
-    /// A `stop` that is not text.
+    /// A `stop` that is not text; a `prompt` that is empty or a list.
     Generation,
 }
 
@@ -96,11 +96,13 @@ impl Job {
         let (stops, bad_stop) = stops(body);
         let prompt = match kind {
             Kind::Chat => chat_prompt(body)?,
+            // A list of texts and an empty text end the real server's generation.
+            Kind::Text if options.generation.real_bugs => text_prompt(body).unwrap_or_default(),
             Kind::Text => text_prompt(body)?,
         };
         let breaks = match bad_bias(body) {
             true => Some(Breaks::Process),
-            false => bad_stop.then_some(Breaks::Generation),
+            false => (bad_stop || prompt.is_empty()).then_some(Breaks::Generation),
         };
         let created = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let id = format!("{}-{}", if kind == Kind::Chat { "chatcmpl" } else { "cmpl" }, unique(created.as_nanos()));
@@ -182,11 +184,16 @@ fn chat_prompt(body: &Value) -> Result<String, Refusal> {
     let Some(messages) = body.get("messages") else { return Err(Refusal::bad("Request did not contain messages")) };
     let Some(messages) = messages.as_array() else { return Err(Refusal::failed("'messages' is not a list")) };
     if messages.is_empty() {
-        return Err(Refusal::failed("list index out of range"));
+        return Err(Refusal::failed(
+            "Cannot apply chat template to an empty conversation. Provide at least one message.",
+        ));
     }
     let mut prompt = String::new();
     for message in messages {
-        let role = message.get("role").and_then(Value::as_str).ok_or_else(|| Refusal::failed("'role'"))?;
+        let role = message
+            .get("role")
+            .and_then(Value::as_str)
+            .ok_or_else(|| Refusal::failed("'dict object' has no attribute 'role'"))?;
         prompt.push_str(&format!("<|{role}|>"));
         match message.get("content") {
             Some(Value::String(text)) => prompt.push_str(text),

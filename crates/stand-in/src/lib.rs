@@ -19,10 +19,12 @@
 //! then serves for ever. [`Server`] is only the HTTP part, on a thread of the caller, for tests in one process. Answers
 //! are a function of the prompt alone, so the same request gives the same tokens in every incarnation.
 
+mod answer;
 mod babble;
 mod completion;
 mod control;
 mod death;
+mod generate;
 mod handler;
 mod http;
 mod json;

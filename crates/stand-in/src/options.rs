@@ -2,10 +2,12 @@
 //!
 //! The command line is one way to make it ([`Options::from_args`]); tests in one process may fill the fields themselves.
 
-use crate::json;
-use std::{ffi::OsString, fmt, num::NonZeroU32, path::PathBuf, time::Duration};
+use std::{ffi::OsString, num::NonZeroU32, path::PathBuf, time::Duration};
 
 mod parse;
+mod usage;
+
+pub use usage::UsageError;
 
 /// The `--help` text: every flag, one line each.
 pub const HELP: &str = include_str!("options/help.txt");
@@ -243,7 +245,8 @@ pub struct Generation {
     pub context: Option<u64>,
     /// `--kill-generation-thread`: generation ends after so many completions.
     pub ends_after: Option<u64>,
-    /// `--real-bugs`: `logit_bias` out of the vocabulary is SIGSEGV, a `stop` that is no string ends generation.
+    /// `--real-bugs`: `logit_bias` out of the vocabulary is SIGSEGV; a `stop` that is no text and a `prompt` that is
+    /// empty or a list end generation.
     pub real_bugs: bool,
 }
 
@@ -339,42 +342,6 @@ pub struct Scope {
     pub until: Option<u64>,
 }
 
-/// A command line that cannot be understood.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum UsageError {
-    /// No such flag.
-    UnknownFlag {
-        /// As it was given.
-        flag: String,
-    },
-    /// The flag needs a value and is the last word.
-    MissingValue {
-        /// The flag.
-        flag: String,
-    },
-    /// The value does not fit the flag.
-    BadValue {
-        /// The flag.
-        flag: String,
-        /// Its value.
-        value: String,
-        /// What would fit.
-        expected: &'static str,
-    },
-    /// A word is not UTF-8.
-    NotText {
-        /// The word, as far as it can be shown.
-        word: String,
-    },
-    /// The script of `--script` cannot be used.
-    Script {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        reason: String,
-    },
-}
-
 // === impl Options ===
 
 impl Options {
@@ -445,19 +412,3 @@ impl Default for Generation {
         }
     }
 }
-
-// === impl UsageError ===
-
-impl fmt::Display for UsageError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::UnknownFlag { flag } => write!(f, "unknown flag {flag}; --help lists them"),
-            Self::MissingValue { flag } => write!(f, "{flag} needs a value"),
-            Self::BadValue { flag, value, expected } => write!(f, "{flag} {}: expected {expected}", json::quote(value)),
-            Self::NotText { word } => write!(f, "not UTF-8: {word}"),
-            Self::Script { path, reason } => write!(f, "script {}: {reason}", path.display()),
-        }
-    }
-}
-
-impl std::error::Error for UsageError {}

@@ -1,0 +1,105 @@
+//! The driver: a ractor actor that carries the machine's effects out and feeds back what came of them.
+//!
+//! It never awaits in a handler: starts, stops, kills and timers are begun here, and their outcome comes back as a message
+//! or a supervision event.
+
+mod actor;
+mod driver;
+mod fallback;
+mod log;
+mod publish;
+mod shared;
+
+use std::sync::Arc;
+
+use mlx_tree_policy::Monotonic;
+use ractor::{ActorCell, SpawnErr};
+use tokio::sync::oneshot;
+
+use crate::core::{self, Answer, Call, Key};
+use crate::start::{Body, Panicked, Start};
+use crate::{ChildContext, ChildId, Epoch, StartError, SupervisorStatus, WaitReadyError};
+
+pub(crate) use actor::SupervisorActor;
+pub(crate) use publish::PUBLISHED_AT_ONCE;
+pub(crate) use shared::Shared;
+
+/// What the supervisor's actor is sent.
+pub(crate) enum Message {
+    Ready {
+        key: Key,
+        epoch: Epoch,
+    },
+    /// A subtree has started its own children.
+    SubtreeStarted {
+        key: Key,
+        epoch: Epoch,
+    },
+    StartFailed {
+        key: Key,
+        epoch: Epoch,
+        why: StartFailure,
+    },
+    Wake,
+    Call {
+        call: Call<Payload>,
+        reply: oneshot::Sender<Answered>,
+    },
+    WaitReady {
+        id: ChildId,
+        reply: oneshot::Sender<Result<Epoch, WaitReadyError>>,
+    },
+    Snapshot {
+        reply: oneshot::Sender<Arc<SupervisorStatus>>,
+    },
+    Publish,
+    Stop,
+    KillNow,
+}
+
+/// Why an incarnation did not come up.
+pub(crate) enum StartFailure {
+    Spawn(SpawnErr),
+    Panic(Arc<str>),
+}
+
+pub(crate) struct Answered {
+    pub(crate) answer: Answer,
+    pub(crate) actor: Option<ActorCell>,
+}
+
+/// What the driver keeps with each child.
+pub(crate) struct Payload {
+    start: Box<dyn Start>,
+    running: Option<Running>,
+}
+
+struct Running {
+    cell: ActorCell,
+    panicked: Arc<Panicked>,
+    body: Body,
+}
+
+/// What the actor is spawned with.
+pub(crate) struct Arguments {
+    pub(crate) core: core::Supervisor<Payload>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) clock: Monotonic,
+    pub(crate) announce: Announce,
+}
+
+/// Who is told that all children have started.
+pub(crate) enum Announce {
+    Starter(oneshot::Sender<Result<(), StartError>>),
+    Parent(ChildContext),
+    /// It has been said.
+    Nobody,
+}
+
+// === impl Payload ===
+
+impl Payload {
+    pub(crate) fn new(start: Box<dyn Start>) -> Self {
+        Self { start, running: None }
+    }
+}

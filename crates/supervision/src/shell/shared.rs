@@ -1,0 +1,90 @@
+//! What the driver shares with the handles: the status, the events and the end.
+
+use std::sync::Arc;
+
+use mlx_tree_policy::Monotonic;
+use tokio::sync::{broadcast, watch};
+
+use crate::core::Supervisor;
+use crate::{SupervisorEvent, SupervisorExit, SupervisorStatus};
+
+use super::Payload;
+use super::publish::snapshot;
+
+/// How many events a slow receiver may fall behind.
+const EVENTS: usize = 1024;
+
+pub(crate) struct Shared {
+    name: Arc<str>,
+    status: watch::Sender<Arc<SupervisorStatus>>,
+    events: broadcast::Sender<SupervisorEvent>,
+    exit: watch::Sender<Option<SupervisorExit>>,
+}
+
+// === impl Shared ===
+
+impl Shared {
+    pub(crate) fn new(
+        name: Arc<str>,
+        now: Monotonic,
+        core: &Supervisor<Payload>,
+        events: Option<broadcast::Sender<SupervisorEvent>>,
+    ) -> Self {
+        let status = watch::Sender::new(Arc::new(snapshot(&name, core, now)));
+        let events = events.unwrap_or_else(|| broadcast::Sender::new(EVENTS));
+        Self { name, status, events, exit: watch::Sender::new(None) }
+    }
+
+    pub(crate) fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    pub(crate) fn watch(&self) -> watch::Receiver<Arc<SupervisorStatus>> {
+        self.status.subscribe()
+    }
+
+    pub(super) fn status_is_watched(&self) -> bool {
+        self.status.receiver_count() > 0
+    }
+
+    pub(super) fn publish(&self, status: Arc<SupervisorStatus>) {
+        self.status.send_replace(status);
+    }
+
+    pub(crate) fn subscribe(&self) -> broadcast::Receiver<SupervisorEvent> {
+        self.events.subscribe()
+    }
+
+    pub(super) fn is_observed(&self) -> bool {
+        self.events.receiver_count() > 0
+    }
+
+    pub(super) fn emit(&self, event: SupervisorEvent) {
+        // Without a receiver there is nobody to tell.
+        let _ = self.events.send(event);
+    }
+
+    pub(crate) fn exit(&self) -> Option<SupervisorExit> {
+        self.exit.borrow().clone()
+    }
+
+    /// The first reason stands.
+    pub(super) fn close(&self, exit: SupervisorExit) {
+        self.exit.send_if_modified(|current| {
+            let first = current.is_none();
+            if first {
+                *current = Some(exit);
+            }
+            first
+        });
+    }
+
+    pub(crate) async fn closed(&self) -> SupervisorExit {
+        let mut exit = self.exit.subscribe();
+        match exit.wait_for(Option::is_some).await {
+            Ok(exit) => exit.clone().unwrap_or(SupervisorExit::Killed),
+            // Cannot be: the sender is in `self`.
+            Err(_) => SupervisorExit::Killed,
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! How an incarnation comes to be: the start closure of a spec, and the actor around the user's actor.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, SpawnErr, SupervisionEvent};
+use tokio::task::JoinHandle;
+
+use crate::shell::{Announce, SupervisorActor};
+use crate::{ChildContext, Epoch, Slot, Supervisor, SupervisorHandle};
+
+/// Makes incarnations of one child.
+pub(crate) trait Start: Send + 'static {
+    /// Begins an incarnation. Must not block.
+    fn start(&mut self, context: ChildContext, supervisor: ActorCell) -> Result<Incarnation, SpawnErr>;
+
+    /// An incarnation has ended.
+    fn ended(&mut self, epoch: Epoch);
+}
+
+/// A start that has begun.
+pub(crate) struct Incarnation {
+    pub(crate) cell: ActorCell,
+    /// Fails if the actor does not come up. ractor tells nobody else.
+    pub(crate) spawned: JoinHandle<Result<JoinHandle<()>, SpawnErr>>,
+    pub(crate) panicked: Arc<Panicked>,
+    pub(crate) body: Body,
+}
+
+/// What the incarnation is, as far as stopping it and knowing it started goes.
+pub(crate) enum Body {
+    /// It has started when ractor says so, and stops when ractor stops it.
+    Actor,
+    /// It has started when its own children have, and stops in order when told so.
+    Subtree(SupervisorHandle),
+}
+
+/// Whether a callback of the actor has panicked; ractor reports an error of the same type either way.
+#[derive(Debug, Default)]
+pub(crate) struct Panicked(AtomicBool);
+
+pub(crate) struct ActorStart<A: Actor, F> {
+    pub(crate) make: F,
+    pub(crate) slot: Option<Slot<A::Msg>>,
+}
+
+pub(crate) struct SubtreeStart<F> {
+    pub(crate) make: F,
+}
+
+/// The user's actor, watched.
+struct Supervised<A: Actor> {
+    actor: A,
+    panicked: Arc<Panicked>,
+    slot: Option<(Slot<A::Msg>, Epoch)>,
+}
+
+/// Notes a panic that passes by.
+struct Watch<'a>(&'a Panicked);
+
+// === impl ActorStart ===
+
+impl<A, F> Start for ActorStart<A, F>
+where
+    A: Actor,
+    F: FnMut(ChildContext) -> (A, A::Arguments) + Send + 'static,
+{
+    fn start(&mut self, context: ChildContext, supervisor: ActorCell) -> Result<Incarnation, SpawnErr> {
+        let epoch = context.epoch();
+        let (actor, arguments) = (self.make)(context);
+        let panicked = Arc::new(Panicked::default());
+        let slot = self.slot.clone().map(|slot| (slot, epoch));
+        let supervised = Supervised { actor, panicked: panicked.clone(), slot };
+        let (actor, spawned) = ractor::ActorRuntime::spawn_linked_instant(None, supervised, arguments, supervisor)?;
+        Ok(Incarnation { cell: actor.get_cell(), spawned, panicked, body: Body::Actor })
+    }
+
+    fn ended(&mut self, epoch: Epoch) {
+        if let Some(slot) = &self.slot {
+            slot.clear(epoch);
+        }
+    }
+}
+
+// === impl SubtreeStart ===
+
+impl<F> Start for SubtreeStart<F>
+where
+    F: FnMut(ChildContext) -> Supervisor + Send + 'static,
+{
+    fn start(&mut self, context: ChildContext, supervisor: ActorCell) -> Result<Incarnation, SpawnErr> {
+        let subtree = (self.make)(context.clone());
+        let prepared =
+            subtree.prepare(Announce::Parent(context)).map_err(|invalid| SpawnErr::StartupFailed(Box::new(invalid)))?;
+        let (actor, spawned) =
+            ractor::ActorRuntime::spawn_linked_instant(None, SupervisorActor, prepared.arguments, supervisor)?;
+        let handle = SupervisorHandle::new(actor.clone(), prepared.shared);
+        Ok(Incarnation {
+            cell: actor.get_cell(),
+            spawned,
+            panicked: Arc::new(Panicked::default()),
+            body: Body::Subtree(handle),
+        })
+    }
+
+    fn ended(&mut self, _epoch: Epoch) {}
+}
+
+// === impl Panicked ===
+
+impl Panicked {
+    pub(crate) fn get(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+impl Drop for Watch<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.0.store(true, Ordering::Release);
+        }
+    }
+}
+
+// === impl Supervised ===
+
+impl<A: Actor> Supervised<A> {
+    /// Runs a callback of the user's actor; a panic in it, sync or async, is noted on its way out.
+    async fn watch<T, Fut: Future<Output = T>>(&self, callback: impl FnOnce() -> Fut) -> T {
+        let _watch = Watch(&self.panicked);
+        callback().await
+    }
+}
+
+impl<A: Actor> Actor for Supervised<A> {
+    type Msg = A::Msg;
+    type State = A::State;
+    type Arguments = A::Arguments;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<Self::Msg>,
+        arguments: Self::Arguments,
+    ) -> Result<Self::State, ActorProcessingErr> {
+        self.watch(|| self.actor.pre_start(myself, arguments)).await
+    }
+
+    async fn post_start(&self, myself: ActorRef<Self::Msg>, state: &mut Self::State) -> Result<(), ActorProcessingErr> {
+        self.watch(|| self.actor.post_start(myself.clone(), state)).await?;
+        if let Some((slot, epoch)) = &self.slot {
+            slot.fill(*epoch, myself);
+        }
+        Ok(())
+    }
+
+    async fn post_stop(&self, myself: ActorRef<Self::Msg>, state: &mut Self::State) -> Result<(), ActorProcessingErr> {
+        self.watch(|| self.actor.post_stop(myself, state)).await
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<Self::Msg>,
+        message: Self::Msg,
+        state: &mut Self::State,
+    ) -> Result<(), ActorProcessingErr> {
+        self.watch(|| self.actor.handle(myself, message, state)).await
+    }
+
+    async fn handle_supervisor_evt(
+        &self,
+        myself: ActorRef<Self::Msg>,
+        event: SupervisionEvent,
+        state: &mut Self::State,
+    ) -> Result<(), ActorProcessingErr> {
+        self.watch(|| self.actor.handle_supervisor_evt(myself, event, state)).await
+    }
+}

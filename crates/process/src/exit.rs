@@ -69,6 +69,11 @@ impl Exit {
     pub fn was_asked(&self) -> bool {
         self.asked != Asked::No
     }
+
+    /// The group was killed because its owner went away; nobody saw more.
+    pub(crate) fn by_last_resort() -> Self {
+        Self { how: How::Unknown, asked: Asked::Kill, core: Core::None, lived: Duration::ZERO, survivors: Vec::new() }
+    }
 }
 
 impl fmt::Display for Exit {

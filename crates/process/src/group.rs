@@ -1,13 +1,20 @@
 //! The handle to a running process group: wishes go in, the exit comes out.
 
+mod ending;
+mod leader;
+mod owner;
+mod spawn;
+mod sweep;
+
 use std::any::Any;
 use std::fmt;
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
+use self::owner::{Held, Wish};
 use crate::exit::Exit;
 use crate::identity::Identity;
 use crate::launch::{Grace, Launch, SpawnError};
@@ -24,7 +31,15 @@ pub struct ProcessGroup {
     inner: Arc<Inner>,
 }
 
-struct Inner {}
+struct Inner {
+    identity: Identity,
+    nonce: String,
+    wishes: mpsc::UnboundedSender<Wish>,
+    condition: watch::Receiver<Condition>,
+    output: OutputLines,
+    tail: Tail,
+    held: Held,
+}
 
 /// Where a group is in its life.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,35 +83,47 @@ impl ProcessGroup {
     /// # Panics
     /// Outside a tokio runtime.
     pub fn spawn(launch: Launch) -> Result<Self, SpawnError> {
-        let _ = launch;
-        unimplemented!()
+        spawn::spawn(launch)
     }
 
     /// The leader. Its pid is the id of the group.
     #[must_use]
     pub fn identity(&self) -> &Identity {
-        let _ = &self.inner;
-        unimplemented!()
+        &self.inner.identity
     }
 
     /// The random mark that all descendants of this life carry in their environment; write it into
     /// the [`crate::state::Record`].
     #[must_use]
     pub fn nonce(&self) -> &str {
-        unimplemented!()
+        &self.inner.nonce
     }
 
     /// Resolves when the *whole* group is gone, the leader has been reaped and held values have
     /// been dropped. Any number may wait; the future does not keep the handle alive and may be
     /// dropped at any time. A stuck group does not resolve it: see [`ProcessGroup::condition`].
     pub fn exited(&self) -> impl Future<Output = Exit> + Send + 'static {
-        async { unimplemented!() }
+        let mut condition = self.condition();
+        async move {
+            loop {
+                if let Condition::Gone(exit) = &*condition.borrow_and_update() {
+                    return exit.clone();
+                }
+                if condition.changed().await.is_err() {
+                    // The owner task was dropped or panicked; its leader's drop has killed the group.
+                    return Exit::by_last_resort();
+                }
+            }
+        }
     }
 
     /// The exit, if it has happened.
     #[must_use]
     pub fn try_exited(&self) -> Option<Exit> {
-        unimplemented!()
+        match &*self.inner.condition.borrow() {
+            Condition::Gone(exit) => Some(exit.clone()),
+            Condition::Running | Condition::Stopping | Condition::Killing | Condition::Stuck(_) => None,
+        }
     }
 
     /// Asks the group to end: TERM to all of it, CONT after it (a frozen process would sit out its
@@ -108,40 +135,75 @@ impl ProcessGroup {
     /// # Errors
     /// [`Stuck`] when the group is still there 5 s after KILL. It goes on being waited for.
     pub fn stop(&self, grace: Grace) -> impl Future<Output = Result<Exit, Stuck>> + Send + 'static {
-        let _ = grace;
-        async { unimplemented!() }
+        self.wish(Wish::Stop(grace));
+        let (exited, mut condition) = (self.exited(), self.condition());
+        async move {
+            let stuck = async {
+                loop {
+                    if let Condition::Stuck(stuck) = &*condition.borrow_and_update() {
+                        return stuck.clone();
+                    }
+                    if condition.changed().await.is_err() {
+                        // It has ended, and so has its owner: the other branch knows how.
+                        std::future::pending::<()>().await;
+                    }
+                }
+            };
+            tokio::select! {
+                biased;
+                exit = exited => Ok(exit),
+                stuck = stuck => Err(stuck),
+            }
+        }
     }
 
     /// Sends KILL to the group now, stop or no stop. Await [`ProcessGroup::exited`] for the end.
-    pub fn kill(&self) {}
+    pub fn kill(&self) {
+        self.wish(Wish::Kill);
+    }
 
     /// Where the group is in its life; the last value is [`Condition::Gone`].
     #[must_use]
     pub fn condition(&self) -> watch::Receiver<Condition> {
-        unimplemented!()
+        self.inner.condition.clone()
     }
 
     /// Keeps `value` until the group is gone and reaped; drops it at once if that has happened.
     pub fn hold(&self, value: Box<dyn Any + Send>) {
-        drop(value);
+        let mut held = self.inner.held.lock().unwrap_or_else(PoisonError::into_inner);
+        match &mut *held {
+            Some(held) => held.push(value),
+            None => {
+                drop(held);
+                drop(value);
+            }
+        }
     }
 
     /// The lines that the group writes, standard output and error together, in the order in which
     /// we read them. Handles compete for lines: have one reader.
     #[must_use]
     pub fn output(&self) -> OutputLines {
-        unimplemented!()
+        self.inner.output.clone()
     }
 
     /// The last 64 KiB of standard error of this life; stays readable after the exit.
     #[must_use]
     pub fn tail(&self) -> Tail {
-        unimplemented!()
+        self.inner.tail.clone()
+    }
+
+    fn wish(&self, wish: Wish) {
+        // Nobody receives once the group is gone, and then there is nothing left to wish for.
+        let _ = self.inner.wishes.send(wish);
     }
 }
 
 impl fmt::Debug for ProcessGroup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ProcessGroup").finish_non_exhaustive()
+        f.debug_struct("ProcessGroup")
+            .field("identity", &self.inner.identity)
+            .field("condition", &*self.inner.condition.borrow())
+            .finish_non_exhaustive()
     }
 }

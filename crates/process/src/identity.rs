@@ -43,8 +43,7 @@ impl Identity {
     /// The identity of the process that has `pid` now, zombies included; `None` when there is none.
     #[must_use]
     pub fn of(pid: i32) -> Option<Self> {
-        let entry = os::entry(pid)?;
-        Some(Self { pid, start_time: entry.start_time, boot_id: clock::boot_id().to_owned() })
+        os::entry(pid).map(Self::from)
     }
 
     /// Our own identity.
@@ -69,6 +68,12 @@ impl Identity {
                 os::Life::Zombie => Presence::Zombie,
             },
         }
+    }
+}
+
+impl From<os::Entry> for Identity {
+    fn from(entry: os::Entry) -> Self {
+        Self { pid: entry.pid, start_time: entry.start_time, boot_id: clock::boot_id().to_owned() }
     }
 }
 

@@ -1,6 +1,8 @@
 //! What to run, in full: nothing is taken from our own environment, and no shell is in between.
 
 mod error;
+pub(crate) mod exec;
+mod resolve;
 
 use std::any::Any;
 use std::collections::BTreeMap;

@@ -38,6 +38,8 @@ pub mod group;
 pub mod guard;
 pub mod identity;
 pub mod launch;
+mod marks;
+mod orphan;
 mod os;
 pub mod output;
 pub mod port;

@@ -1,6 +1,23 @@
 //! What the child writes: always read, never trusted, bounded in memory.
+//!
+//! A pipe that is not read blocks its writer after 64 KiB, so the pipes are read whatever happens;
+//! when nobody takes the lines, they are counted and thrown away instead. What is kept: at most
+//! 1 MiB of lines that wait for a reader, and the last 64 KiB of standard error.
+//!
+//! The end of a pipe is not the end of the process (a server may close its output and serve on), and
+//! the end of the process is not the end of the pipe (a grandchild may hold it): neither waits for
+//! the other. After the exit, what is in the pipes is read for a short bounded time.
 
-use std::fmt;
+mod escape;
+mod lines;
+mod queue;
+pub(crate) mod reader;
+mod tail;
+
+pub use self::escape::escape;
+pub(crate) use self::escape::escape_short;
+pub use self::queue::OutputLines;
+pub use self::tail::Tail;
 
 /// Which pipe a line came through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -25,61 +42,8 @@ pub struct Line {
 /// Whether a [`Line`] is whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum LineEnd {
-    /// The child wrote a newline here, or closed the pipe.
+    /// The child wrote a newline here, or will write no more.
     Newline,
     /// The line was longer than 16 KiB; its next piece follows.
     Cut,
-}
-
-/// The receiving end of a group's lines. Not reading it costs the child nothing: lines beyond 1 MiB are
-/// counted in [`OutputLines::dropped`] and thrown away.
-#[derive(Clone)]
-pub struct OutputLines {}
-
-/// The last 64 KiB of standard error of one life.
-#[derive(Clone)]
-pub struct Tail {}
-
-// === impl OutputLines ===
-
-impl OutputLines {
-    /// The next line; `None` when the group is gone and all lines have been read. Cancel-safe.
-    pub async fn next(&self) -> Option<Line> {
-        unimplemented!()
-    }
-
-    /// How many lines have been thrown away so far because nobody read them in time.
-    #[must_use]
-    pub fn dropped(&self) -> u64 {
-        unimplemented!()
-    }
-}
-
-impl fmt::Debug for OutputLines {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OutputLines").finish_non_exhaustive()
-    }
-}
-
-// === impl Tail ===
-
-impl Tail {
-    /// All of it, escaped like a [`Line`] but with its newlines.
-    #[must_use]
-    pub fn text(&self) -> String {
-        unimplemented!()
-    }
-
-    /// The last `count` lines that are not blank, oldest first, escaped.
-    #[must_use]
-    pub fn last_lines(&self, count: usize) -> Vec<String> {
-        let _ = count;
-        unimplemented!()
-    }
-}
-
-impl fmt::Debug for Tail {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tail").finish_non_exhaustive()
-    }
 }

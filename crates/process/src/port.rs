@@ -1,9 +1,14 @@
 //! Who has a TCP port: nobody, our own group, or a stranger that must be left alone.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 
-use crate::identity::Identity;
+use listeners::{Listener, Protocol, SocketState};
+use tokio::task::spawn_blocking;
+
+use crate::identity::{Identity, Presence};
+use crate::marks::survivor;
+use crate::os;
 
 /// Whether a server could listen on an address now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,14 +47,13 @@ pub enum ListenerOwner {
     Nobody,
 }
 
-/// Whether `addr` is free: a bind test (as a server would bind) *and* a look at who listens, since on macOS an
-/// address can be bound beside a listener on all addresses.
+/// Whether `addr` is free: a bind test (as a server would bind) and, where that is not enough, a look
+/// at who listens: on macOS an address can be bound beside a listener on all addresses.
 ///
 /// # Errors
 /// The address cannot be bound for a reason of its own: not ours, a privileged port.
 pub async fn check(addr: SocketAddr) -> io::Result<PortState> {
-    let _ = addr;
-    unimplemented!()
+    spawn_blocking(move || check_now(addr)).await.map_err(io::Error::other)?
 }
 
 /// To whom the listener on `addr` belongs, for a caller that runs the group of `leader`.
@@ -57,8 +61,8 @@ pub async fn check(addr: SocketAddr) -> io::Result<PortState> {
 /// # Errors
 /// The list of listeners could not be had.
 pub async fn listener_owner(addr: SocketAddr, leader: &Identity) -> io::Result<ListenerOwner> {
-    let _ = (addr, leader);
-    unimplemented!()
+    let leader = leader.clone();
+    spawn_blocking(move || owner_now(addr, &leader)).await.map_err(io::Error::other)?
 }
 
 /// A port on `host` that was free a moment ago.
@@ -66,5 +70,107 @@ pub async fn listener_owner(addr: SocketAddr, leader: &Identity) -> io::Result<L
 /// # Errors
 /// `host` is not an address of this machine, or no port is left.
 pub fn free_port(host: IpAddr) -> io::Result<u16> {
-    Ok(std::net::TcpListener::bind((host, 0))?.local_addr()?.port())
+    Ok(TcpListener::bind((host, 0))?.local_addr()?.port())
+}
+
+fn check_now(addr: SocketAddr) -> io::Result<PortState> {
+    match TcpListener::bind(addr) {
+        Ok(_) if cfg!(target_os = "linux") => Ok(PortState::Free),
+        Ok(ours) => {
+            // Ours would be in the list.
+            drop(ours);
+            let holders = holders(addr)?;
+            Ok(if holders.is_empty() { PortState::Free } else { PortState::Held { holders } })
+        }
+        // Who it is, is a courtesy; that somebody is there, is known.
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+            Ok(PortState::Held { holders: holders(addr).unwrap_or_default() })
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn owner_now(addr: SocketAddr, leader: &Identity) -> io::Result<ListenerOwner> {
+    // The first is the one with the most specific address, which is the one that gets connections.
+    match holders(addr)?.into_iter().next() {
+        Some(holder) if belongs(holder.pid, leader) => Ok(ListenerOwner::Ours { pid: holder.pid }),
+        Some(holder) => Ok(ListenerOwner::Foreign(holder)),
+        None => match TcpListener::bind(addr) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => Ok(ListenerOwner::Hidden),
+            Ok(_) | Err(_) => Ok(ListenerOwner::Nobody),
+        },
+    }
+}
+
+/// Who listens where a client of `addr` would arrive; the most specific address first.
+fn holders(addr: SocketAddr) -> io::Result<Vec<Holder>> {
+    let all = listeners::get_all().map_err(|error| io::Error::other(error.to_string()))?;
+    let mut here: Vec<Listener> = all.into_iter().filter(|listener| serves(listener, addr)).collect();
+    here.sort_by_key(|listener| (listener.socket.ip() != addr.ip(), listener.process.pid));
+    let mut holders: Vec<Holder> = Vec::new();
+    for Listener { process, .. } in here {
+        let pid = process.pid.cast_signed();
+        if holders.iter().all(|holder| holder.pid != pid) {
+            let command = survivor(pid).command;
+            holders.push(Holder { pid, command: if command.is_empty() { process.name } else { command } });
+        }
+    }
+    Ok(holders)
+}
+
+fn serves(listener: &Listener, addr: SocketAddr) -> bool {
+    let (theirs, ours) = (listener.socket.ip().to_canonical(), addr.ip().to_canonical());
+    listener.protocol == Protocol::TCP
+        && listener.state == SocketState::Listen
+        && listener.socket.port() == addr.port()
+        && (theirs == ours || theirs.is_unspecified() || ours.is_unspecified())
+}
+
+/// Whether a process is in the group, or descends from the leader.
+fn belongs(pid: i32, leader: &Identity) -> bool {
+    /// Deeper than any real tree of processes; a guard against a table that changes under us.
+    const DEEPEST: usize = 64;
+    if leader.presence() == Presence::Reused {
+        return false;
+    }
+    let ancestors = std::iter::successors(os::entry(pid), |entry| os::entry(entry.ppid));
+    ancestors.take(DEEPEST).any(|entry| entry.pgid == leader.pid || entry.pid == leader.pid)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::Ipv4Addr;
+
+    const HOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+    #[tokio::test]
+    async fn a_port_that_somebody_listens_on_is_held_by_name_and_free_afterwards() {
+        let listener = TcpListener::bind((HOST, 0)).expect("a port");
+        let addr = listener.local_addr().expect("its address");
+        let PortState::Held { holders } = check(addr).await.expect("checked") else {
+            panic!("it is held");
+        };
+        let us = nix::unistd::getpid().as_raw();
+        assert!(holders.iter().any(|holder| holder.pid == us && !holder.command.is_empty()), "{holders:?}");
+        let owner = listener_owner(addr, &Identity::own()).await.expect("asked");
+        assert_eq!(owner, ListenerOwner::Ours { pid: us });
+        drop(listener);
+        assert_eq!(check(addr).await.expect("checked"), PortState::Free);
+        assert_eq!(listener_owner(addr, &Identity::own()).await.expect("asked"), ListenerOwner::Nobody);
+    }
+
+    #[tokio::test]
+    async fn a_listener_on_all_addresses_holds_each_of_them() {
+        let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).expect("a port");
+        let port = listener.local_addr().expect("its address").port();
+        let state = check(SocketAddr::new(HOST, port)).await.expect("checked");
+        assert!(matches!(state, PortState::Held { .. }), "{state:?}");
+    }
+
+    #[tokio::test]
+    async fn an_address_that_is_not_ours_is_an_error_and_not_a_conflict() {
+        assert!(check("192.0.2.1:80".parse().expect("an address")).await.is_err());
+        assert_ne!(free_port(HOST).expect("a port"), 0);
+    }
 }

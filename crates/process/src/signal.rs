@@ -11,6 +11,7 @@ use nix::sys::signal as sys;
 use nix::unistd::{Pid, getpgrp, getpid};
 
 use crate::identity::{Identity, Presence};
+use crate::os;
 
 /// The signals this program has a use for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -86,17 +87,31 @@ pub fn send(target: Target<'_>, signal: Signal) -> Result<(), Refused> {
     }
 }
 
-/// The one place that calls the system. `target`'s pid is known to be its own.
+/// Sends `signal`; `target`'s pid is known to be its own, or checked below where that can be done
+/// without a gap.
 pub(crate) fn deliver(target: Target<'_>, signal: Signal) -> Result<(), Refused> {
     let (Target::Group(identity) | Target::Process(identity)) = target;
-    let pid = identity.pid;
+    refuse_protected(identity.pid)?;
+    match target {
+        Target::Group(leader) => sorted(leader.pid, sys::killpg(Pid::from_raw(leader.pid), signal.number())),
+        Target::Process(process) => os::deliver_to_process(process, signal),
+    }
+}
+
+/// By bare number, for [`os::deliver_to_process`] where the system has nothing better.
+pub(crate) fn deliver_by_number(pid: i32, signal: Signal) -> Result<(), Refused> {
+    refuse_protected(pid)?;
+    sorted(pid, sys::kill(Pid::from_raw(pid), signal.number()))
+}
+
+fn refuse_protected(pid: i32) -> Result<(), Refused> {
     if pid <= 1 || pid == getpid().as_raw() || pid == getpgrp().as_raw() {
         return Err(Refused::Protected(pid));
     }
-    let sent = match target {
-        Target::Group(_) => sys::killpg(Pid::from_raw(pid), signal.number()),
-        Target::Process(_) => sys::kill(Pid::from_raw(pid), signal.number()),
-    };
+    Ok(())
+}
+
+fn sorted(pid: i32, sent: Result<(), Errno>) -> Result<(), Refused> {
     match sent {
         Ok(()) => Ok(()),
         Err(Errno::ESRCH) => Err(Refused::Nobody(pid)),

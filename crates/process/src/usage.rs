@@ -3,7 +3,10 @@
 use std::io;
 use std::time::Duration;
 
-use crate::identity::Identity;
+use tokio::task::spawn_blocking;
+
+use crate::identity::{Identity, Presence};
+use crate::os::{self, Life};
 
 /// What a group uses, summed over its living members.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -17,12 +20,29 @@ pub struct Usage {
     pub processes: u32,
 }
 
-/// What the group of `leader` uses now. Runs off the runtime's threads: with a large model, the
+/// What the group of `leader` uses now. Works off the runtime's threads: with a large model, the
 /// kernel may take tens of milliseconds to add up its pages.
 ///
 /// # Errors
-/// The process table could not be read. A group that is gone uses nothing.
+/// The work could not be done because the runtime is shutting down. A group that is gone uses nothing.
 pub async fn of_group(leader: &Identity) -> io::Result<Usage> {
-    let _ = leader;
-    unimplemented!()
+    let leader = leader.clone();
+    spawn_blocking(move || sum(&leader)).await.map_err(io::Error::other)
+}
+
+fn sum(leader: &Identity) -> Usage {
+    let mut total = Usage::default();
+    match leader.presence() {
+        Presence::Reused => return total,
+        Presence::Alive | Presence::Zombie | Presence::Gone => {}
+    }
+    for entry in os::snapshot() {
+        let member = entry.pgid == leader.pid && entry.start_time >= leader.start_time && entry.life == Life::Alive;
+        if let Some((memory, cpu)) = member.then(|| os::process_usage(entry.pid)).flatten() {
+            total.memory_bytes += memory;
+            total.cpu += cpu;
+            total.processes += 1;
+        }
+    }
+    total
 }

@@ -1,10 +1,26 @@
 //! Two locks that the kernel keeps for us: it forgets neither, and frees both when their holders end.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
 
 use super::directory::{StateDir, StateError};
 use crate::exit::Survivor;
+use crate::identity::Identity;
+use crate::marks::survivor;
+use crate::os;
+
+const SUPERVISOR_LOCK: &str = "supervisor.lock";
+pub(super) const SERVER_LOCK: &str = "server.lock";
+
+/// How long to wait for an earlier server that is just ending, or for a child of ours that is between
+/// fork and exec and shares all our descriptors for that moment.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Proof that we are the one supervisor of this instance. Released by drop, and by our death.
 #[derive(Debug)]
@@ -32,6 +48,7 @@ pub enum InstanceError {
 #[derive(Debug)]
 pub struct ServerLock {
     file: File,
+    path: PathBuf,
 }
 
 /// No server may be started now.
@@ -61,8 +78,17 @@ impl InstanceLock {
     /// # Errors
     /// [`InstanceError::Held`] names the other one.
     pub fn acquire(dir: &StateDir) -> Result<Self, InstanceError> {
-        let _ = dir;
-        unimplemented!()
+        let mut file = dir.open_file(SUPERVISOR_LOCK)?;
+        let io = |source| StateError::Io { path: dir.file(SUPERVISOR_LOCK), source };
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(InstanceError::Held { pid: holder(&mut file) }),
+            Err(TryLockError::Error(source)) => return Err(io(source).into()),
+        }
+        file.set_len(0).map_err(io)?;
+        file.seek(SeekFrom::Start(0)).map_err(io)?;
+        writeln!(file, "{}", std::process::id()).map_err(io)?;
+        Ok(Self { dir: dir.clone(), _file: file })
     }
 
     /// The directory that it locks.
@@ -81,8 +107,31 @@ impl ServerLock {
     /// # Errors
     /// [`ServerLockError::Held`] names who is alive still; start nothing then.
     pub async fn acquire(instance: &InstanceLock) -> Result<Self, ServerLockError> {
-        let _ = instance;
-        unimplemented!()
+        let patience = Instant::now() + PATIENCE;
+        loop {
+            match Self::try_acquire(instance.dir())? {
+                Some(lock) => return Ok(lock),
+                None if Instant::now() < patience => sleep(Duration::from_millis(10)).await,
+                None => return Err(ServerLockError::Held { holders: holders(&instance.dir().file(SERVER_LOCK)) }),
+            }
+        }
+    }
+
+    /// Takes the lock if nobody has it.
+    pub(super) fn try_acquire(dir: &StateDir) -> Result<Option<Self>, StateError> {
+        let file = dir.open_file(SERVER_LOCK)?;
+        let path = dir.file(SERVER_LOCK);
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Self { file, path })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(source)) => Err(StateError::Io { path, source }),
+        }
+    }
+}
+
+impl ServerLock {
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 }
 
@@ -90,4 +139,25 @@ impl AsFd for ServerLock {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.file.as_fd()
     }
+}
+
+/// The pid that the holder wrote. It writes it just after it has locked, so a moment is given to it.
+fn holder(file: &mut File) -> Option<i32> {
+    for _ in 0..20 {
+        let mut text = String::new();
+        let read = file.seek(SeekFrom::Start(0)).and_then(|_| file.take(32).read_to_string(&mut text));
+        // An earlier holder's pid may still be there; a process that is gone holds nothing.
+        let pid = text.trim().parse().ok().filter(|pid| Identity::of(*pid).is_some());
+        if read.is_ok() && pid.is_some() {
+            return pid;
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+    None
+}
+
+/// Who seems to have the server lock.
+pub(super) fn holders(path: &Path) -> Vec<Survivor> {
+    let us = nix::unistd::getpid().as_raw();
+    os::lock_holders(path).into_iter().filter(|(pid, _)| *pid != us).map(|(pid, _)| survivor(pid)).collect()
 }

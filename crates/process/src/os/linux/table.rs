@@ -10,14 +10,10 @@ pub(crate) fn entry(pid: i32) -> Option<Entry> {
     parse(&String::from_utf8_lossy(&fs::read(format!("/proc/{pid}/stat")).ok()?))
 }
 
-/// Everybody in this process group, zombies included.
-pub(crate) fn group_members(pgid: i32) -> Vec<Entry> {
-    all().filter(|entry| entry.pgid == pgid).collect()
-}
-
-/// Everybody who started at or after this moment of this boot.
-pub(crate) fn started_since(start_time: u64) -> Vec<Entry> {
-    all().filter(|entry| entry.start_time >= start_time).collect()
+/// Everybody, zombies included. Costs about 10 µs for each process of the machine.
+pub(crate) fn snapshot() -> Vec<Entry> {
+    let Ok(processes) = fs::read_dir("/proc") else { return Vec::new() };
+    processes.filter_map(|dir| entry(dir.ok()?.file_name().to_str()?.parse().ok()?)).collect()
 }
 
 /// The command line, or the name in brackets for a process without one (a zombie, a kernel thread).
@@ -31,14 +27,13 @@ pub(crate) fn command(pid: i32) -> Option<String> {
     Some(words.join(" ").trim_end().to_owned())
 }
 
-/// Whether the environment that the process was started with contains `NAME=value`.
-pub(crate) fn carries(pid: i32, variable: &str) -> bool {
-    fs::read(format!("/proc/{pid}/environ"))
-        .is_ok_and(|environment| environment.split(|b| *b == 0).any(|entry| entry == variable.as_bytes()))
-}
-
-fn all() -> impl Iterator<Item = Entry> {
-    fs::read_dir("/proc").into_iter().flatten().filter_map(|dir| entry(dir.ok()?.file_name().to_str()?.parse().ok()?))
+/// The value of a variable in the environment that the process was started with. `None` as well when
+/// we may not look, or when the process has overwritten it.
+pub(crate) fn variable(pid: i32, name: &str) -> Option<String> {
+    let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
+    let mut entries = environment.split(|b| *b == 0);
+    let value = entries.find_map(|entry| entry.strip_prefix(name.as_bytes())?.strip_prefix(b"="))?;
+    Some(String::from_utf8_lossy(value).into_owned())
 }
 
 /// Fields 1, 3, 4, 5, 20 and 22 of `stat`. The name (field 2) may contain anything, `)` and spaces too.

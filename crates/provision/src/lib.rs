@@ -11,4 +11,4 @@ pub mod model;
 pub mod progress;
 pub mod python;
 
-pub use progress::{Progress, Silent, Step};
+pub use progress::{Progress, Silent, Size, Step};

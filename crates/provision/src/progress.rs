@@ -12,6 +12,15 @@ pub trait Progress: Send + Sync {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Silent;
 
+/// About how large an environment is, in MB.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Size {
+    /// What is downloaded, unless pip's cache has it.
+    pub download: u64,
+    /// What it takes on the disk.
+    pub disk: u64,
+}
+
 /// One step; [`fmt::Display`] is a line for a terminal.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -35,8 +44,8 @@ pub enum Step {
     Installing {
         /// What, with its version.
         what: String,
-        /// About how much is downloaded, in MB.
-        megabytes: u64,
+        /// About how large it is, if that is known.
+        size: Option<Size>,
     },
     /// One file is being downloaded.
     Downloading {
@@ -82,7 +91,10 @@ impl fmt::Display for Step {
             Self::MakingEnvironment { directory } => {
                 write!(f, "making a virtual environment in {}", directory.display())
             }
-            Self::Installing { what, megabytes } => write!(f, "installing {what} (about {megabytes} MB)"),
+            Self::Installing { what, size: None } => write!(f, "installing {what}"),
+            Self::Installing { what, size: Some(Size { download, disk }) } => {
+                write!(f, "installing {what} (about {download} MB to download, {disk} MB on disk)")
+            }
             Self::Downloading { what, done, total } => {
                 let mb = |bytes: &u64| format!("{}.{}", bytes / 1_000_000, bytes % 1_000_000 / 100_000);
                 write!(f, "downloading {what} ({}/{} MB)", mb(done), mb(total))

@@ -16,6 +16,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
+mod canonical;
 mod random;
 mod safetensors;
 mod tokenizer;
@@ -43,15 +44,13 @@ pub(super) fn ensure(models: &Path) -> Result<PathBuf, ModelError> {
     let unique = format!("{}-{stamp}", process::id());
     let making = models.join(format!(".{NAME}.making-{unique}"));
     let made = write(&making, &files).and_then(|()| put_in_place(&making, &directory, &unique));
-    if let Err(source) = made {
-        let _ = fs::remove_dir_all(&making);
-        // Another process may have been quicker.
-        return match holds(&directory, &files) {
-            true => Ok(directory),
-            false => Err(ModelError::Io { path: directory, source }),
-        };
+    // Another process may have been quicker; what it has put there is as good.
+    let there = made.is_ok() || holds(&directory, &files);
+    let _ = fs::remove_dir_all(&making);
+    match made {
+        Err(source) if !there => Err(ModelError::Io { path: directory, source }),
+        Ok(()) | Err(_) => Ok(directory),
     }
-    Ok(directory)
 }
 
 /// Every file of the model: name and content.
@@ -87,13 +86,7 @@ fn config() -> Vec<u8> {
         "mlp_bias": false,
         "torch_dtype": "float32",
     });
-    pretty(&config)
-}
-
-fn pretty(value: &serde_json::Value) -> Vec<u8> {
-    let mut text = format!("{value:#}").into_bytes();
-    text.push(b'\n');
-    text
+    canonical::file(&config)
 }
 
 fn holds(directory: &Path, files: &[(&str, Vec<u8>)]) -> bool {
@@ -110,12 +103,69 @@ fn write(making: &Path, files: &[(&str, Vec<u8>)]) -> io::Result<()> {
     Ok(())
 }
 
-/// A directory cannot be renamed over another that holds files, so a damaged one is moved away first.
+/// A directory cannot be renamed over another that holds files, so a damaged one is moved away; one that is whole by now
+/// makes this fail, and stays.
 fn put_in_place(making: &Path, directory: &Path, unique: &str) -> io::Result<()> {
-    if directory.exists() {
+    if directory.exists() && !holds(directory, &files()) {
         let away = directory.with_file_name(format!(".{NAME}.damaged-{unique}"));
         fs::rename(directory, &away)?;
         fs::remove_dir_all(&away)?;
     }
     fs::rename(making, directory)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hash(bytes: &[u8]) -> u64 {
+        bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+    }
+
+    /// A change here is a change of the model: give it another [`NAME`], or a server that runs on the old files is
+    /// restarted with other answers.
+    #[test]
+    fn the_files_are_the_same_bytes_in_every_build() {
+        let hashes = files().map(|(name, content)| (name, content.len(), format!("{:016x}", hash(&content))));
+        let golden = [
+            ("config.json", 488, "63db3ca44c6bbdee"),
+            ("tokenizer.json", 7292, "86e54faa4057e0e1"),
+            ("tokenizer_config.json", 386, "b9278b97e506e524"),
+            ("model.safetensors", 527_904, "7abb8de1d709a68d"),
+        ];
+        assert_eq!(hashes.to_vec(), golden.map(|(name, length, hash): (_, _, &str)| (name, length, hash.to_owned())));
+    }
+
+    #[test]
+    fn it_is_of_half_a_megabyte() {
+        let size: usize = files().iter().map(|(_, content)| content.len()).sum();
+        assert!(size < 600_000, "{size}");
+    }
+
+    #[test]
+    fn a_damaged_model_is_made_anew_and_a_whole_one_is_left_alone() {
+        let models = tempfile::tempdir().unwrap();
+        let directory = ensure(models.path()).unwrap();
+        let made = fs::metadata(directory.join("config.json")).unwrap().modified().unwrap();
+        assert_eq!(ensure(models.path()).unwrap(), directory);
+        assert_eq!(fs::metadata(directory.join("config.json")).unwrap().modified().unwrap(), made);
+
+        fs::write(directory.join("config.json"), "{").unwrap();
+        fs::remove_file(directory.join("tokenizer.json")).unwrap();
+        ensure(models.path()).unwrap();
+        assert!(holds(&directory, &files()));
+        assert_eq!(fs::read_dir(models.path()).unwrap().count(), 1, "nothing is left beside it");
+    }
+
+    #[test]
+    fn many_may_make_it_at_once() {
+        let models = tempfile::tempdir().unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| ensure(models.path()).unwrap());
+            }
+        });
+        assert!(holds(&models.path().join(NAME), &files()));
+        assert_eq!(fs::read_dir(models.path()).unwrap().count(), 1, "nothing is left beside it");
+    }
 }

@@ -81,7 +81,7 @@ async fn make(
     progress.report(Step::MakingEnvironment { directory: environment.to_owned() });
     remove(environment).await?;
     make_empty(&maker, &version, environment, lock).await?;
-    progress.report(Step::Installing { what: pins.title().to_owned(), megabytes: pins.megabytes() });
+    progress.report(Step::Installing { what: pins.title().to_owned(), size: pins.size() });
     install(pins, environment, lock, progress).await?;
     progress.report(Step::Verifying);
     let python = probe::require(&interpreter_of(environment), pins.module(), Origin::Managed, progress).await?;
@@ -110,7 +110,9 @@ async fn remove(environment: &Path) -> Result<(), PythonError> {
 }
 
 async fn make_empty(maker: &Path, version: &Version, environment: &Path, lock: &File) -> Result<(), PythonError> {
-    let helper = Helper::new(maker, VENV_TIMEOUT).args(["-m", "venv"]).args([environment]).stdin(share(lock)?);
+    let parent = environment.parent().unwrap_or(environment);
+    let helper =
+        Helper::new(maker, VENV_TIMEOUT).args(["-m", "venv"]).args([environment]).stdin(share(lock)?).directory(parent);
     let outcome = helper.run(|_| {}).await.map_err(|failure| pip_failure(failure, VENV_TIMEOUT))?;
     match outcome.code {
         0 => Ok(()),
@@ -121,11 +123,13 @@ async fn make_empty(maker: &Path, version: &Version, environment: &Path, lock: &
 async fn install(pins: &Pins, environment: &Path, lock: &File, progress: &dyn Progress) -> Result<(), PythonError> {
     let interpreter = interpreter_of(environment);
     let mut arguments = vec!["-m", "pip", "install", "--no-input", "--disable-pip-version-check", "--retries", "3"];
-    if has_raw_progress(&interpreter).await {
-        arguments.extend(["--progress-bar", "raw"]);
-    }
+    arguments.extend(["--progress-bar", if has_raw_progress(&interpreter).await { "raw" } else { "off" }]);
     let mut follower = Follower::default();
-    let helper = Helper::new(&interpreter, PIP_TIMEOUT).args(arguments).args(pins.requirements()).stdin(share(lock)?);
+    let helper = Helper::new(&interpreter, PIP_TIMEOUT)
+        .args(arguments)
+        .args(pins.requirements())
+        .stdin(share(lock)?)
+        .directory(environment);
     let run = helper.run(|line| {
         if let Some(step) = follower.line(line) {
             progress.report(step);

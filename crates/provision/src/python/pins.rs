@@ -1,13 +1,14 @@
 //! What is installed into a managed environment, to the version.
 
 use super::Module;
+use crate::progress::Size;
 
 /// The requirements of one managed environment. Two sets of pins have two environments.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pins {
     module: Module,
     title: String,
-    megabytes: u64,
+    size: Option<Size>,
     requirements: Vec<String>,
 }
 
@@ -26,7 +27,7 @@ impl Pins {
             }
             Module::MlxVlm => vec![mlx, "mlx-vlm==0.7.10"],
         };
-        Self::new(module, requirements).download_of(350)
+        Self::new(module, requirements).of_size(Size { download: 60, disk: 350 })
     }
 
     /// Other requirements, as pip takes them: `["mlx-lm[cpu]==0.31.3"]`.
@@ -37,13 +38,14 @@ impl Pins {
     {
         let requirements: Vec<String> = requirements.into_iter().map(Into::into).collect();
         let distribution = module.import_name().replace('_', "-");
-        let title = requirements.iter().find(|requirement| requirement.starts_with(&distribution));
-        let title = title.map_or(distribution.clone(), |requirement| requirement.replace("==", " "));
-        Self { module, title, megabytes: 350, requirements }
+        let named = requirements.iter().find(|requirement| requirement.starts_with(&distribution));
+        let version = named.and_then(|requirement| requirement.split("==").nth(1)).map(str::trim);
+        let title = version.map_or(distribution.clone(), |version| format!("{distribution} {version}"));
+        Self { module, title, size: None, requirements }
     }
 
-    fn download_of(mut self, megabytes: u64) -> Self {
-        self.megabytes = megabytes;
+    fn of_size(mut self, size: Size) -> Self {
+        self.size = Some(size);
         self
     }
 
@@ -59,9 +61,10 @@ impl Pins {
         &self.title
     }
 
-    /// About how much is downloaded.
-    pub(crate) fn megabytes(&self) -> u64 {
-        self.megabytes
+    /// About how large it is, if that is known.
+    #[must_use]
+    pub fn size(&self) -> Option<Size> {
+        self.size
     }
 
     /// As pip takes them.
@@ -90,5 +93,27 @@ impl Pins {
         let readable: String =
             self.title.chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' }).collect();
         format!("{readable}-{:08x}", hash >> 32 ^ hash & 0xffff_ffff)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_pins_have_another_directory_and_the_name_tells_the_version() {
+        let old = Pins::new(Module::MlxLm, ["mlx-lm[cpu]==0.31.3"]);
+        assert_eq!(old.title(), "mlx-lm 0.31.3");
+        assert!(old.directory_name().starts_with("mlx-lm-0.31.3-"), "{}", old.directory_name());
+        let with_transformers = Pins::new(Module::MlxLm, ["mlx-lm[cpu]==0.31.3", "transformers<5"]);
+        assert_ne!(old.directory_name(), with_transformers.directory_name());
+    }
+
+    #[test]
+    fn the_current_pins_name_a_version_of_all_that_matters() {
+        for module in [Module::MlxLm, Module::MlxVlm] {
+            let pins = Pins::current(module);
+            assert!(pins.requirements().iter().all(|requirement| requirement.contains("==")), "{pins:?}");
+        }
     }
 }

@@ -59,7 +59,7 @@ impl Follower {
 /// Reads `Downloading mlx_cpu-0.32.4-py3-none-manylinux_2_35_x86_64.whl (12.3 MB)`.
 fn downloading(line: &str) -> Option<(String, u64)> {
     let rest = line.strip_prefix("Downloading ")?;
-    let (file, size) = rest.split_once(" (")?;
+    let (file, size) = rest.split_once(" (").filter(|(file, _)| !file.ends_with(".metadata"))?;
     let (number, unit) = size.strip_suffix(')')?.split_once(' ')?;
     let unit = match unit {
         "bytes" => 1.0,
@@ -126,6 +126,8 @@ mod tests {
         assert_eq!(follower.line("Progress 65536 of 12345678"), Some(step(65_536, 12_345_678)));
         assert_eq!(follower.line("Collecting numpy"), Some(Step::Line("Collecting numpy".into())));
         assert_eq!(follower.line("   "), None);
+        let metadata = "  Downloading numpy-2.4.6-cp311-cp311-manylinux.whl.metadata (6.6 kB)";
+        assert_eq!(follower.line(metadata), Some(Step::Line(metadata.trim().into())));
     }
 
     #[test]

@@ -35,6 +35,7 @@ pub(super) struct Helper {
     program: PathBuf,
     arguments: Vec<OsString>,
     stdin: Stdio,
+    directory: Option<PathBuf>,
     timeout: Duration,
 }
 
@@ -66,7 +67,7 @@ struct Group {
 
 impl Helper {
     pub(super) fn new(program: &Path, timeout: Duration) -> Self {
-        Self { program: program.to_owned(), arguments: Vec::new(), stdin: Stdio::null(), timeout }
+        Self { program: program.to_owned(), arguments: Vec::new(), stdin: Stdio::null(), directory: None, timeout }
     }
 
     pub(super) fn args<S: AsRef<OsStr>>(mut self, arguments: impl IntoIterator<Item = S>) -> Self {
@@ -79,12 +80,23 @@ impl Helper {
         self
     }
 
+    /// Where it runs. `python -m` prefers what lies in its working directory, so that must not be just anywhere.
+    pub(super) fn directory(mut self, directory: &Path) -> Self {
+        self.directory = Some(directory.to_owned());
+        self
+    }
+
     /// Runs it to its end. Dropping the future kills the group.
     pub(super) async fn run(self, mut on_line: impl FnMut(&str)) -> Result<Outcome, Failure> {
         let deadline = Instant::now() + self.timeout;
         let program = self.program;
         let mut command = Command::new(&program);
         command.args(self.arguments).stdin(self.stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
+        if let Some(directory) = self.directory {
+            command.current_dir(directory);
+        }
+        // A person's PIP_USER would keep pip from installing into the environment.
+        command.env("PIP_USER", "0");
         // Python must not buffer what is to be shown, and not colour it.
         command.env("PYTHONUNBUFFERED", "1").env("NO_COLOR", "1").process_group(0).kill_on_drop(true);
         let failed = |error| Failure::Error(PythonError::io("run", &program, error));

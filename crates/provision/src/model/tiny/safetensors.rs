@@ -1,5 +1,6 @@
 //! The safetensors format: the length of a JSON header, the header, the raw tensors.
 
+use super::canonical;
 use serde_json::{Map, Value, json};
 
 /// Tensors of 32-bit floats, in the order of their bytes.
@@ -23,7 +24,7 @@ impl Tensors {
 
     pub(super) fn into_bytes(mut self) -> Vec<u8> {
         self.header.insert("__metadata__".to_owned(), json!({"format": "mlx"}));
-        let mut header = Value::Object(self.header).to_string().into_bytes();
+        let mut header = canonical::text(&Value::Object(self.header)).into_bytes();
         // Padded with spaces, so that the tensors are aligned.
         header.resize(header.len().next_multiple_of(8), b' ');
         let mut bytes = (header.len() as u64).to_le_bytes().to_vec();

@@ -3,7 +3,7 @@
 //! There are no merges, so a prompt of n bytes is n tokens and any text can be encoded. The words are in the vocabulary
 //! for decoding alone.
 
-use super::pretty;
+use super::canonical;
 use serde_json::{Map, Value, json};
 
 /// Tokens that stand for no text, from id 256 on.
@@ -42,7 +42,7 @@ pub(super) fn tokenizer() -> Vec<u8> {
         })
         .collect();
     let byte_level = json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true});
-    pretty(&json!({
+    canonical::file(&json!({
         "version": "1.0",
         "truncation": null,
         "padding": null,
@@ -61,7 +61,7 @@ pub(super) fn tokenizer() -> Vec<u8> {
 
 /// `tokenizer_config.json`.
 pub(super) fn tokenizer_config() -> Vec<u8> {
-    pretty(&json!({
+    canonical::file(&json!({
         "tokenizer_class": "PreTrainedTokenizerFast",
         "add_bos_token": false,
         "eos_token": MARKS[0],

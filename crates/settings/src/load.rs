@@ -1,0 +1,132 @@
+//! From the places where configuration is found to [`Settings`].
+
+mod file;
+
+use std::fmt;
+use std::path::PathBuf;
+
+use crate::layers::Layers;
+use crate::reader::Reader;
+use crate::{ConfigErrors, Entry, Environment, Flag, Origin, Settings, report};
+
+/// Where configuration is looked for.
+#[derive(Debug, Clone)]
+pub struct Sources {
+    environment: Environment,
+    file: Option<PathBuf>,
+    flags: Vec<Flag>,
+}
+
+/// A configuration that holds, and where each of its values comes from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Loaded {
+    /// What holds.
+    pub settings: Settings,
+    entries: Vec<Entry>,
+    files: Vec<UsedFile>,
+}
+
+/// A file that was looked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UsedFile {
+    /// Where.
+    pub path: PathBuf,
+    /// What came of it.
+    pub used: FileUse,
+}
+
+/// What came of looking for a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileUse {
+    /// It was read.
+    Read,
+    /// It is not there, which is fine.
+    Absent,
+}
+
+/// Reads all layers and checks what they amount to.
+///
+/// Reads the user's file and the one given, and nothing else: the environment is the one in `sources`.
+///
+/// # Errors
+/// [`ConfigErrors`] with everything that is wrong in any layer.
+pub fn load(sources: &Sources) -> Result<Loaded, ConfigErrors> {
+    let (mut layers, mut errors, mut files) = (Layers::built_in(), Vec::new(), Vec::new());
+    if let Some(path) = sources.environment.user_config_file() {
+        let origin = Origin::UserFile(path);
+        files.extend(file::add(&mut layers, &origin, file::Demand::IfPresent, &mut errors));
+    }
+    if let Some(path) = &sources.file {
+        let origin = Origin::File(sources.environment.current_dir().join(path));
+        files.extend(file::add(&mut layers, &origin, file::Demand::Required, &mut errors));
+    }
+    layers.add_environment(&sources.environment, &mut errors);
+    for flag in &sources.flags {
+        layers.add_flag(flag, &mut errors);
+    }
+
+    let mut reader = Reader::new(&layers, errors);
+    let settings = Settings::read(&mut reader, &sources.environment);
+    let (entries, errors) = reader.finish();
+    ConfigErrors::from_list(errors)?;
+    Ok(Loaded { settings, entries, files })
+}
+
+// === impl Sources ===
+
+impl Sources {
+    /// The built-in defaults, the user's file and the variables that `environment` names.
+    #[must_use]
+    pub const fn new(environment: Environment) -> Self {
+        Self { environment, file: None, flags: Vec::new() }
+    }
+
+    /// Also this file, which has to exist.
+    #[must_use]
+    pub fn config_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.file = Some(path.into());
+        self
+    }
+
+    /// Also this flag; later ones win.
+    #[must_use]
+    pub fn flag(mut self, flag: Flag) -> Self {
+        self.flags.push(flag);
+        self
+    }
+
+    /// The environment that is looked into.
+    #[must_use]
+    pub const fn environment(&self) -> &Environment {
+        &self.environment
+    }
+}
+
+// === impl Loaded ===
+
+impl Loaded {
+    /// The layer that the value of `key` comes from; `None` if there is no such key.
+    #[must_use]
+    pub fn origin_of(&self, key: &str) -> Option<&Origin> {
+        self.entries.iter().find(|entry| entry.key == key).map(|entry| &entry.origin)
+    }
+
+    /// Every key with its value and its origin, section by section.
+    #[must_use]
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// The files that were looked for, in the order in which they were.
+    #[must_use]
+    pub fn files(&self) -> &[UsedFile] {
+        &self.files
+    }
+}
+
+/// What `mlx-tree check` prints: the files, then every key with its value and where that comes from.
+impl fmt::Display for Loaded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        report::write(f, self)
+    }
+}

@@ -1,0 +1,95 @@
+//! What the configuration amounts to: plain data, checked.
+
+mod checks;
+mod control;
+mod directories;
+mod health;
+mod log;
+mod restart;
+mod server;
+mod shutdown;
+
+pub use control::ControlSettings;
+pub use health::HealthSettings;
+pub use log::{Language, LogFormat, LogLevel, LogSettings};
+pub use restart::{BreakerSettings, RestartMode, RestartSettings};
+pub use server::{CommandTemplate, OnOrphan, Preload, PythonChoice, ServerKind, ServerSettings};
+pub use shutdown::ShutdownSettings;
+
+use std::path::PathBuf;
+
+use mlx_tree_policy::{BreakerConfig, HealthThreshold, RestartPolicyConfig};
+
+use crate::Environment;
+use crate::reader::Reader;
+
+/// The whole configuration.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// Where locks, history and the server's record are kept. Absolute.
+    pub state_dir: PathBuf,
+    /// Where the managed Python environment and made models live. Absolute.
+    pub data_dir: PathBuf,
+    /// The server that is kept alive.
+    pub server: ServerSettings,
+    /// When it is restarted.
+    pub restart: RestartSettings,
+    /// When restarting is given up for a while.
+    pub breaker: BreakerSettings,
+    /// How its health is watched.
+    pub health: HealthSettings,
+    /// How it is stopped.
+    pub shutdown: ShutdownSettings,
+    /// Who may ask about it.
+    pub control: ControlSettings,
+    /// What mlx-tree says.
+    pub log: LogSettings,
+}
+
+// === impl Settings ===
+
+impl Settings {
+    /// The numbers of the server's restart policy.
+    #[must_use]
+    pub const fn restart_policy_config(&self) -> RestartPolicyConfig {
+        RestartPolicyConfig {
+            intensity: self.restart.intensity,
+            backoff: self.restart.backoff,
+            breaker: BreakerConfig {
+                failure_threshold: self.breaker.failure_threshold,
+                open_for: self.breaker.open_for,
+                open_growth: self.breaker.open_growth,
+                open_max: self.breaker.open_max,
+                probation: self.breaker.probation,
+                // A trial may take a whole start, and then has to hold.
+                half_open_deadline: self.server.start_timeout.saturating_add(self.breaker.probation),
+            },
+            stable_after: self.restart.stable_after,
+        }
+    }
+
+    /// The counter of missed health checks, for one incarnation of the server.
+    #[must_use]
+    pub const fn health_threshold(&self) -> HealthThreshold {
+        HealthThreshold::new(self.health.failure_threshold, self.health.interval)
+    }
+
+    /// Reads every section, in the order in which they are shown.
+    pub(crate) fn read(reader: &mut Reader<'_>, environment: &Environment) -> Self {
+        let state_dir = directories::state_dir(&mut reader.section(""), environment);
+        let data_dir = directories::data_dir(&mut reader.section(""), environment);
+        let settings = Self {
+            server: ServerSettings::read(&mut reader.section("server"), environment, &state_dir),
+            restart: RestartSettings::read(&mut reader.section("restart")),
+            breaker: BreakerSettings::read(&mut reader.section("breaker")),
+            health: HealthSettings::read(&mut reader.section("health")),
+            shutdown: ShutdownSettings::read(&mut reader.section("shutdown")),
+            control: ControlSettings::read(&mut reader.section("control")),
+            log: LogSettings::read(&mut reader.section("log")),
+            state_dir,
+            data_dir,
+        };
+        checks::between_sections(&settings, reader);
+        settings
+    }
+}

@@ -1,0 +1,191 @@
+//! `[server]`: what is kept alive, and how it is started.
+
+mod arguments;
+mod command;
+mod env;
+mod preload;
+
+pub use command::CommandTemplate;
+pub use preload::Preload;
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::directories::{path, resolve};
+use crate::layers::Found;
+use crate::reader::Section;
+use crate::value::{Choice, Reject, Shown, choice, flag, integer, span, text, texts};
+use crate::{Environment, Problem, ServerEnv};
+
+/// The server that is kept alive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerSettings {
+    /// What it is.
+    pub kind: ServerKind,
+    /// The Python that has its package.
+    pub python: PythonChoice,
+    /// `builtin:tiny`, an absolute path, or a name on the hub.
+    pub model: String,
+    /// Further arguments. None of them sets what mlx-tree sets.
+    pub args: Vec<String>,
+    /// A whole command line in place of the one that `kind` stands for.
+    pub command: Option<CommandTemplate>,
+    /// Its working directory. Absolute.
+    pub cwd: PathBuf,
+    /// Environment variables on top of the inherited ones.
+    pub env: ServerEnv,
+    /// The loopback address that it listens on.
+    pub host: IpAddr,
+    /// The port that it listens on; 0 means a free one at each launch.
+    pub port: u16,
+    /// What a fresh server is asked before it counts as ready.
+    pub preload: Vec<Preload>,
+    /// How long a start may take, until ready.
+    pub start_timeout: Duration,
+    /// Whether code that comes with a model may be run.
+    pub trust_remote_code: bool,
+    /// What is done with a server that a killed mlx-tree has left behind.
+    pub on_orphan: OnOrphan,
+}
+
+/// What kind of server it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ServerKind {
+    /// `python -m mlx_lm server`.
+    MlxLm,
+    /// `python -m mlx_vlm.server`.
+    MlxVlm,
+    /// llama.cpp's server.
+    LlamaCpp,
+    /// Any server that speaks OpenAI's API; it needs a command.
+    Openai,
+    /// Any server at all; it needs a command.
+    Http,
+}
+
+/// Which Python runs the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PythonChoice {
+    /// An active virtual environment that has the package, else one that mlx-tree makes.
+    Auto,
+    /// This interpreter: an absolute path, or a name to be found on the search path.
+    At(PathBuf),
+}
+
+/// What is done with a server that a killed mlx-tree has left behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnOrphan {
+    /// It is ended.
+    Kill,
+    /// It is kept if it is healthy.
+    Adopt,
+}
+
+// === impl ServerSettings ===
+
+impl ServerSettings {
+    pub(super) fn read(section: &mut Section<'_, '_>, environment: &Environment, state_dir: &Path) -> Self {
+        let settings = Self {
+            kind: section.read("kind", choice),
+            python: section.read_found("python", |found| python(found, environment)),
+            model: section.read_found("model", |found| model(found, environment)),
+            args: section.read("args", texts),
+            command: command::read(section),
+            cwd: section.read_found("cwd", |found| match text(&found.value)?.as_str() {
+                "" => Ok(state_dir.to_owned()),
+                _ => path(found, environment),
+            }),
+            env: env::read(section),
+            host: section.read("host", |value| host(&text(value)?)),
+            port: section.read("port", integer(0..=i128::from(u16::MAX))),
+            preload: preload::read(section),
+            start_timeout: section.read("start_timeout", span),
+            trust_remote_code: section.read("trust_remote_code", flag),
+            on_orphan: section.read("on_orphan", choice),
+        };
+        arguments::check(&settings, section);
+        settings
+    }
+}
+
+/// `auto`, a path, or a name to be found on the search path.
+fn python(found: &Found, environment: &Environment) -> Result<PythonChoice, Reject> {
+    let text = text(&found.value)?;
+    match text.as_str() {
+        "" => Err(Reject::invalid("it is empty", r#""auto", or the path of an interpreter"#)),
+        "auto" => Ok(PythonChoice::Auto),
+        name if !name.contains('/') && name != "~" => Ok(PythonChoice::At(name.into())),
+        path => resolve(path, &found.origin, environment).map(PythonChoice::At),
+    }
+}
+
+/// A path if it is written like one (`/`, `./`, `../`, `~/`), otherwise a name.
+fn model(found: &Found, environment: &Environment) -> Result<String, Reject> {
+    let text = text(&found.value)?;
+    if text.is_empty() {
+        return Err(Reject::invalid("it is empty", r#""builtin:tiny", a directory, or a name on the hub"#));
+    }
+    if text.starts_with('-') {
+        return Err(Reject::invalid("the server would take it for a flag", "a model does not begin with -"));
+    }
+    if ["/", "./", "../", "~/"].iter().any(|start| text.starts_with(start)) {
+        let path = resolve(&text, &found.origin, environment)?;
+        return Ok(path.display().to_string());
+    }
+    Ok(text)
+}
+
+/// A loopback address: clients reach the server only through what stands before it.
+fn host(text: &str) -> Result<IpAddr, Reject> {
+    const HELP: &str = "a loopback address, such as \"127.0.0.1\"";
+    let host = match text {
+        "localhost" => IpAddr::from(Ipv4Addr::LOCALHOST),
+        text => text.parse().map_err(|_| Reject::malformed("this is no IP address", HELP))?,
+    };
+    if host.is_loopback() {
+        Ok(host)
+    } else {
+        Err(Reject {
+            problem: Problem::NotLoopback("others could reach the server past mlx-tree".to_owned()),
+            help: Some(HELP.to_owned()),
+        })
+    }
+}
+
+// === impl ServerKind ===
+
+impl ServerKind {
+    /// The name of the kind in configuration and status.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        self.name()
+    }
+}
+
+impl Choice for ServerKind {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("mlx_lm", Self::MlxLm),
+        ("mlx_vlm", Self::MlxVlm),
+        ("llama_cpp", Self::LlamaCpp),
+        ("openai", Self::Openai),
+        ("http", Self::Http),
+    ];
+}
+
+// === impl OnOrphan ===
+
+impl Choice for OnOrphan {
+    const WORDS: &'static [(&'static str, Self)] = &[("kill", Self::Kill), ("adopt", Self::Adopt)];
+}
+
+// === impl PythonChoice ===
+
+impl Shown for PythonChoice {
+    fn shown(&self) -> String {
+        match self {
+            Self::Auto => "auto".to_owned().shown(),
+            Self::At(path) => path.shown(),
+        }
+    }
+}

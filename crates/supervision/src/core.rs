@@ -160,7 +160,7 @@ pub enum Call<P> {
     Terminate {
         /// Which.
         id: ChildId,
-        /// Only if this incarnation is the current one; otherwise there is nothing to do.
+        /// Only if this is the latest incarnation that has started; otherwise there is nothing to do.
         only: Option<Epoch>,
     },
     /// Start a child that is down.

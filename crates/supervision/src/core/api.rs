@@ -65,7 +65,7 @@ impl<P> Supervisor<P> {
 
     fn terminate_child(&mut self, ticket: Ticket, id: &ChildId, only: Option<crate::Epoch>) -> Option<Answer> {
         let Some(index) = self.table.find(id.as_str()) else { return Some(Answer::Refused(Refusal::NotFound)) };
-        if only.is_some_and(|epoch| epoch != self.table[index].epoch) {
+        if only.is_some_and(|epoch| epoch != self.table[index].ran) {
             return Some(Answer::Done);
         }
         match self.begin_stop(index, StopCause::Asked) {

@@ -15,6 +15,8 @@ pub(super) struct Node<P> {
     pub(super) payload: P,
     pub(super) state: State,
     pub(super) epoch: Epoch,
+    /// The latest incarnation that has started. OTP: the pid that `restarting` remembers.
+    pub(super) ran: Epoch,
     pub(super) restarts: u64,
     pub(super) since: Monotonic,
     pub(super) last_exit: Option<Box<LastExit>>,
@@ -101,6 +103,7 @@ impl<P> Node<P> {
             payload: spec.payload,
             state: State::Down,
             epoch: Epoch::NEVER,
+            ran: Epoch::NEVER,
             restarts: 0,
             since: Monotonic::ORIGIN,
             last_exit: None,

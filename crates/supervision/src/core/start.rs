@@ -66,6 +66,7 @@ impl<P> Supervisor<P> {
             (Starting::Plain, Readiness::Started) | (Starting::ReadyEarly, _) => true,
             (Starting::Plain, Readiness::Explicit { .. }) => false,
         };
+        self.table.change(index, |node| node.ran = node.epoch);
         self.event(index, EventKind::ChildStarted);
         if is_ready {
             self.become_ready(index);

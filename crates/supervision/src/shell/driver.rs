@@ -348,7 +348,7 @@ impl Driver {
                 let _ = starter.send(outcome);
             }
             (Announce::Parent(context), Ok(())) => {
-                context.supervisor().send(Message::SubtreeStarted { key: context.key, epoch: context.epoch })
+                context.supervisor().send(Message::SubtreeStarted { key: context.key, epoch: context.epoch });
             }
             // The parent hears of the end, and reads the reason from the shared exit.
             (Announce::Parent(_), Err(_)) | (Announce::Nobody, _) => {}

@@ -1,0 +1,476 @@
+//! The scripted world around the machine: children that start, end and stop as their script says, on virtual time.
+//!
+//! It does what Erlang's processes and mailboxes do in the oracle: deaths are noted before the supervisor hears of them,
+//! calls made "during" a start are queued before its outcome, and everything that one operation causes comes to rest before
+//! the next one begins.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::time::Duration;
+
+use mlx_tree_supervision::core::{
+    Answer, Call, ChildRules, Config, Effect, Input, Key, QueryOrder, Refusal, Spec, Supervisor, Ticket,
+};
+use mlx_tree_supervision::{
+    ChildId, ChildKind, ChildState, ChildStatus, Epoch, EventKind, ExitReason, Failure, FailureKind, InvalidSpec,
+    Monotonic, ReportReason, Severity, Strategy, SupervisorExit,
+};
+use serde_json::{Value, json};
+
+use crate::case::{Case, Child, Op};
+
+/// The label of a child, under which its script is kept.
+type Label = String;
+
+/// A scripted world and the machine in it.
+pub(crate) struct World {
+    core: Supervisor<Label>,
+    strategy: Strategy,
+    template: Option<Child>,
+    scripts: HashMap<Label, Script>,
+    /// The children that live, in the order of their birth.
+    alive: BTreeMap<u64, Living>,
+    last_incarnation: HashMap<Label, (ChildId, Epoch)>,
+    born: u64,
+    during: Vec<Op>,
+    calls: BTreeMap<u64, (String, Target)>,
+    next_call: u64,
+    next_dynamic: u64,
+    next_op: u64,
+    now: Monotonic,
+    todo: VecDeque<Effect>,
+    events: Vec<Value>,
+    ended: Ended,
+}
+
+struct Script {
+    start: Vec<String>,
+    stop: String,
+    tries: usize,
+}
+
+#[derive(Clone)]
+struct Living {
+    key: Key,
+    epoch: Epoch,
+    label: Label,
+    try_number: usize,
+    stop: String,
+}
+
+/// What a call was about, where OTP's answer depends on it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Target {
+    /// Addressed as in OTP.
+    Plain,
+    /// A dynamic child: OTP wants a pid, we want an id.
+    Pid,
+    /// A dynamic child that never had a pid, so that OTP is given something that is none.
+    NoPid,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    No,
+    Yes,
+}
+
+// === impl World ===
+
+impl World {
+    /// Plays a case; answers what was observed.
+    pub(crate) fn play(case: &Case) -> Vec<Value> {
+        let strategy = case.sup.strategy();
+        let config = Config {
+            strategy,
+            intensity: case.sup.intensity(),
+            auto_shutdown: case.sup.auto_shutdown(),
+            max_children: usize::MAX,
+            kill_grace: Duration::from_secs(5),
+            queries: QueryOrder::InTurn,
+        };
+        let is_dynamic = strategy == Strategy::Dynamic;
+        let specs = case.children.iter().map(|child| spec(child.id.as_str(), child.rules(), &child.id)).collect();
+        // The template of a dynamic supervisor is checked, too.
+        let mut core = match Supervisor::new(config, specs) {
+            Ok(core) => core,
+            Err(invalid) => {
+                return vec![json!({"ev": "start_failed", "why": format!("start_spec:{}", refusal(&invalid))})];
+            }
+        };
+        if is_dynamic {
+            core = Supervisor::new(config, Vec::new()).expect("flags that were accepted before");
+        }
+        let mut world = Self {
+            core,
+            strategy,
+            template: case.children.first().filter(|_| is_dynamic).cloned(),
+            scripts: HashMap::new(),
+            alive: BTreeMap::new(),
+            last_incarnation: HashMap::new(),
+            born: 0,
+            during: Vec::new(),
+            calls: BTreeMap::new(),
+            next_call: 1,
+            next_dynamic: 0,
+            next_op: 1,
+            now: Monotonic::ORIGIN,
+            todo: VecDeque::new(),
+            events: Vec::new(),
+            ended: Ended::No,
+        };
+        for child in &case.children {
+            world.set_script(&child.id, &child.start, &child.stop);
+        }
+        world.feed(Input::Boot);
+        world.settle();
+        for op in &case.ops {
+            world.run(op);
+        }
+        world.run(&op("which"));
+        world.run(&op("stop"));
+        world.events
+    }
+
+    fn run(&mut self, op: &Op) {
+        if self.ended == Ended::Yes {
+            return;
+        }
+        if op.op == "advance" {
+            self.now = self.now + Duration::from_secs(op.s.unwrap_or(0));
+            return;
+        }
+        self.during.clone_from(&op.during);
+        self.note(json!({"ev": "op", "k": self.next_op, "op": op.op}));
+        self.next_op += 1;
+        match op.op.as_str() {
+            "exit" => {
+                let (id, why) = (op.id.as_deref().unwrap_or(""), op.why.as_deref().unwrap_or("normal"));
+                self.die_together(&[(id.to_owned(), why.to_owned())]);
+            }
+            "exits" => self.die_together(&op.list),
+            _ => self.ask(op),
+        }
+        self.settle();
+    }
+
+    /// All are dead before the supervisor hears of the first.
+    fn die_together(&mut self, list: &[(String, String)]) {
+        let mut news = Vec::new();
+        for (label, why) in list {
+            let Some((&born, living)) = self.alive.iter().find(|(_, living)| living.label == *label) else {
+                self.note(json!({"ev": "no_such_child", "id": label}));
+                continue;
+            };
+            let living = living.clone();
+            let reason = exit_reason(why);
+            self.alive.remove(&born);
+            self.note_down(&living, &reason);
+            news.push(Input::Exited { key: living.key, epoch: living.epoch, reason });
+        }
+        for input in news {
+            self.feed(input);
+        }
+    }
+
+    /// Puts a call (or a stop) into the mailbox.
+    fn ask(&mut self, op: &Op) {
+        if op.op == "stop" {
+            return self.feed(Input::Stop);
+        }
+        let id = || ChildId::from(op.id.as_deref().unwrap_or(""));
+        let mut target = Target::Plain;
+        let call = match op.op.as_str() {
+            "start_child" => Call::Start(Box::new(self.new_child(op))),
+            "terminate_child" if self.strategy == Strategy::Dynamic => {
+                let (call, addressed) = self.terminate_by_pid(op.id.as_deref().unwrap_or(""));
+                target = addressed;
+                call
+            }
+            "terminate_child" => Call::Terminate { id: id(), only: None },
+            "restart_child" => Call::Restart(id()),
+            "delete_child" => Call::Delete(id()),
+            "get_childspec" => Call::Rules(id()),
+            "which" => Call::Which,
+            // OTP counts dynamic children without looking whether they live; we would.
+            "count" if self.strategy == Strategy::Dynamic => Call::Which,
+            "count" => Call::Count,
+            other => panic!("no such operation: {other}"),
+        };
+        let ticket = self.next_call;
+        self.next_call += 1;
+        self.calls.insert(ticket, (op.op.clone(), target));
+        self.feed(Input::Call { ticket: Ticket(ticket), call });
+    }
+
+    fn new_child(&mut self, op: &Op) -> Spec<Label> {
+        match (&op.spec, &op.label, &self.template) {
+            (Some(child), _, _) => {
+                self.set_script(&child.id, &child.start, &child.stop);
+                spec(child.id.as_str(), child.rules(), &child.id)
+            }
+            (None, Some(label), Some(template)) => {
+                let rules = template.rules();
+                let start = op.start.clone().unwrap_or_else(|| vec!["ok".to_owned()]);
+                self.set_script(label, &start, op.stop.as_deref().unwrap_or("shutdown"));
+                self.next_dynamic += 1;
+                spec(&format!("{label}#{}", self.next_dynamic), rules, label)
+            }
+            _ => panic!("start_child without a spec or a label"),
+        }
+    }
+
+    /// OTP addresses dynamic children by pid: that of the one alive, or else the last one known.
+    fn terminate_by_pid(&self, label: &str) -> (Call<Label>, Target) {
+        let alive = self.alive.values().find(|living| living.label == label);
+        let pid = match alive {
+            Some(living) => self.core.id(living.key).cloned().map(|id| (id, living.epoch)),
+            None => self.last_incarnation.get(label).cloned(),
+        };
+        match pid {
+            Some((id, epoch)) => (Call::Terminate { id, only: Some(epoch) }, Target::Pid),
+            None => (Call::Terminate { id: "(none)".into(), only: None }, Target::NoPid),
+        }
+    }
+
+    fn set_script(&mut self, label: &str, start: &[String], stop: &str) {
+        let script = Script { start: start.to_vec(), stop: stop.to_owned(), tries: 0 };
+        self.scripts.insert(label.to_owned(), script);
+    }
+
+    fn feed(&mut self, input: Input<Label>) {
+        let mut effects = Vec::new();
+        self.core.step(self.now, input, &mut effects);
+        self.todo.extend(effects);
+    }
+
+    /// Goes on until nothing moves any more; time passes only when nothing else can happen.
+    fn settle(&mut self) {
+        loop {
+            while let Some(effect) = self.todo.pop_front() {
+                self.carry_out(effect);
+            }
+            if self.ended == Ended::Yes || !self.core.is_busy() {
+                return;
+            }
+            let deadline = self.core.next_deadline().expect("a machine that is busy waits for something");
+            self.now = self.now.max(deadline);
+            self.feed(Input::Wake);
+        }
+    }
+
+    fn carry_out(&mut self, effect: Effect) {
+        match effect {
+            Effect::Spawn { key, epoch } => self.start(key, epoch),
+            Effect::Stop { key, epoch } => {
+                if let Some((born, living)) = self.living(key, epoch) {
+                    self.note(json!({"ev": "sig", "id": living.label}));
+                    match living.stop.as_str() {
+                        "hang" => {}
+                        why => self.die(born, exit_reason(why)),
+                    }
+                }
+            }
+            Effect::Kill { key, epoch } => {
+                if let Some((born, _)) = self.living(key, epoch) {
+                    self.die(born, ExitReason::Killed);
+                }
+            }
+            Effect::Reply { ticket: Ticket(ticket), answer } => {
+                let (op, target) = self.calls.remove(&ticket).expect("an answer to a call that was made");
+                let answer = self.answer(&op, target, &answer);
+                self.note(json!({"ev": "reply", "n": ticket, "op": op, "r": answer}));
+            }
+            Effect::Event { child: Some(child), kind: EventKind::Report(report), .. } => {
+                let id = match &self.template {
+                    Some(template) => template.id.clone(),
+                    None => child.to_string(),
+                };
+                let why = match report.reason {
+                    ReportReason::Exit(reason) => why(&reason),
+                    other => other.to_string(),
+                };
+                self.note(json!({"ev": "report", "what": report.context.as_str(), "id": id, "why": why}));
+            }
+            Effect::Event { .. } => {}
+            Effect::Booted => self.note(json!({"ev": "up"})),
+            Effect::Exit(exit) => self.end(&exit),
+        }
+    }
+
+    fn start(&mut self, key: Key, epoch: Epoch) {
+        let label = self.core.payload_mut(key).expect("a child that is to be started").clone();
+        let script = self.scripts.get_mut(&label).expect("a script for every child");
+        script.tries += 1;
+        let try_number = script.tries;
+        let outcome = script.start[try_number.min(script.start.len()) - 1].clone();
+        let stop = script.stop.clone();
+        self.note(json!({"ev": "start", "id": label, "try": try_number, "out": outcome}));
+        for op in std::mem::take(&mut self.during) {
+            self.ask(&op);
+        }
+        match outcome.as_str() {
+            "ok" => {
+                let id = self.core.id(key).expect("a child that is to be started").clone();
+                self.last_incarnation.insert(label.clone(), (id, epoch));
+                self.alive.insert(self.born, Living { key, epoch, label, try_number, stop });
+                self.born += 1;
+                self.feed(Input::Started { key, epoch });
+            }
+            "ignore" => self.feed(Input::Ignored { key, epoch }),
+            "error" => self.feed(Input::Exited { key, epoch, reason: failed(FailureKind::StartFailed, "start_error") }),
+            "raise" => self.feed(Input::Exited { key, epoch, reason: failed(FailureKind::StartFailed, "raised") }),
+            other => panic!("no such outcome: {other}"),
+        }
+    }
+
+    fn living(&self, key: Key, epoch: Epoch) -> Option<(u64, Living)> {
+        let found = self.alive.iter().find(|(_, living)| living.key == key && living.epoch == epoch);
+        found.map(|(&born, living)| (born, living.clone()))
+    }
+
+    fn die(&mut self, born: u64, reason: ExitReason) {
+        if let Some(living) = self.alive.remove(&born) {
+            self.note_down(&living, &reason);
+            self.feed(Input::Exited { key: living.key, epoch: living.epoch, reason });
+        }
+    }
+
+    fn end(&mut self, exit: &SupervisorExit) {
+        self.ended = Ended::Yes;
+        match exit {
+            SupervisorExit::StartFailed { child, reason } => {
+                let why = format!("failed_to_start_child:{child}:{}", why(reason));
+                self.note(json!({"ev": "start_failed", "why": why}));
+            }
+            SupervisorExit::Stopped
+            | SupervisorExit::IntensityExceeded { .. }
+            | SupervisorExit::Escalated { .. }
+            | SupervisorExit::AutoShutdown { .. }
+            | SupervisorExit::Killed => self.note(json!({"ev": "sup_down", "why": "shutdown"})),
+        }
+        for (ticket, (op, _)) in std::mem::take(&mut self.calls) {
+            self.note(json!({"ev": "reply", "n": ticket, "op": op, "r": "exit:shutdown"}));
+        }
+    }
+
+    fn answer(&self, op: &str, target: Target, answer: &Answer) -> Value {
+        match (answer, target) {
+            (Answer::Done, _) => json!("ok"),
+            (Answer::Started { .. }, _) => json!("ok:pid"),
+            (Answer::Ignored, _) => json!("ok:undefined"),
+            (Answer::Rules(_), _) => json!("ok:spec"),
+            (Answer::Children(children), _) if op == "count" => self.count_dynamic(children),
+            (Answer::Children(children), _) => self.list(children),
+            (Answer::Counts(counts), _) => json!({
+                "specs": counts.specs, "active": counts.active,
+                "supervisors": counts.supervisors, "workers": counts.workers,
+            }),
+            // A pid that lives no more is fine with OTP; something that is no pid is not.
+            (Answer::Refused(Refusal::NotFound), Target::Pid) => json!("ok"),
+            (Answer::Refused(Refusal::NotFound), Target::NoPid) => json!("error:simple_one_for_one"),
+            (Answer::Refused(refused), _) => json!(format!(
+                "error:{}",
+                match refused {
+                    Refusal::NotFound => "not_found".to_owned(),
+                    Refusal::Running => "running".to_owned(),
+                    Refusal::Restarting => "restarting".to_owned(),
+                    Refusal::AlreadyStarted => "already_started".to_owned(),
+                    Refusal::AlreadyPresent => "already_present".to_owned(),
+                    Refusal::Dynamic => "simple_one_for_one".to_owned(),
+                    Refusal::Invalid(invalid) => refusal(invalid).to_owned(),
+                    Refusal::Failed(reason) => why(reason),
+                    Refusal::MaxChildren | Refusal::Stuck | Refusal::NotSuspended(_) | Refusal::Temporary =>
+                        format!("{refused:?}"),
+                }
+            )),
+        }
+    }
+
+    fn list(&self, children: &[ChildStatus]) -> Value {
+        let rows = children.iter().map(|child| {
+            let state = match child.state {
+                ChildState::Down => "undefined",
+                ChildState::Waiting { .. } | ChildState::Suspended { .. } => "restarting",
+                ChildState::Starting
+                | ChildState::Up
+                | ChildState::Ready
+                | ChildState::Stopping
+                | ChildState::Stuck => "pid",
+            };
+            if self.strategy != Strategy::Dynamic {
+                return (child.id.to_string(), state);
+            }
+            // OTP lists dynamic children by pid, which means a label only while it lives.
+            let living = self.alive.values().find(|living| {
+                state == "pid" && living.epoch == child.epoch && self.core.id(living.key) == Some(&child.id)
+            });
+            (living.map_or("?".to_owned(), |living| living.label.clone()), state)
+        });
+        let mut rows: Vec<_> = rows.collect();
+        if self.strategy == Strategy::Dynamic {
+            rows.sort();
+        }
+        json!(rows)
+    }
+
+    /// OTP counts one spec, the template.
+    fn count_dynamic(&self, children: &[ChildStatus]) -> Value {
+        let all = children.len();
+        let active = children.iter().filter(|child| !matches!(child.state, ChildState::Waiting { .. })).count();
+        let (supervisors, workers) = match self.template.as_ref().map(|template| template.rules().kind) {
+            Some(ChildKind::Supervisor) => (all, 0),
+            Some(ChildKind::Worker) | None => (0, all),
+        };
+        json!({"specs": 1, "active": active, "supervisors": supervisors, "workers": workers})
+    }
+
+    fn note(&mut self, event: Value) {
+        self.events.push(event);
+    }
+
+    fn note_down(&mut self, living: &Living, reason: &ExitReason) {
+        self.note(json!({"ev": "down", "id": living.label, "try": living.try_number, "why": why(reason)}));
+    }
+}
+
+fn op(name: &str) -> Op {
+    serde_json::from_value(json!({"op": name})).expect("an operation")
+}
+
+fn spec(id: &str, rules: ChildRules, label: &str) -> Spec<Label> {
+    Spec { id: id.into(), rules, policy: None, payload: label.to_owned() }
+}
+
+fn refusal(invalid: &InvalidSpec) -> &'static str {
+    match invalid {
+        InvalidSpec::DuplicateId(_) => "duplicate_child_name",
+        InvalidSpec::SignificantPermanent(_) | InvalidSpec::SignificantWithoutAutoShutdown(_) => "bad_combination",
+        InvalidSpec::ZeroPeriod => "invalid_period",
+    }
+}
+
+fn failed(kind: FailureKind, message: &str) -> ExitReason {
+    ExitReason::Failed(Failure::new(kind, Severity::Transient, message))
+}
+
+/// What a child ends with, by the script's word for it.
+fn exit_reason(why: &str) -> ExitReason {
+    match why {
+        "normal" => ExitReason::Normal,
+        "shutdown" => ExitReason::Shutdown,
+        "shutdown_t" => ExitReason::ShutdownWith("t".into()),
+        "crash" => failed(FailureKind::Error, "crash"),
+        "kill" => ExitReason::Killed,
+        other => panic!("no such end: {other}"),
+    }
+}
+
+fn why(reason: &ExitReason) -> String {
+    match reason {
+        ExitReason::Normal => "normal".to_owned(),
+        ExitReason::Shutdown => "shutdown".to_owned(),
+        ExitReason::ShutdownWith(detail) => format!("shutdown_{detail}"),
+        ExitReason::Killed => "killed".to_owned(),
+        ExitReason::Failed(failure) => failure.message.to_string(),
+    }
+}

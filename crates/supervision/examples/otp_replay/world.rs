@@ -4,7 +4,7 @@
 //! calls made "during" a start are queued before its outcome, and everything that one operation causes comes to rest before
 //! the next one begins.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
 use mlx_tree_supervision::core::{
@@ -12,7 +12,7 @@ use mlx_tree_supervision::core::{
 };
 use mlx_tree_supervision::{
     ChildId, ChildKind, ChildState, ChildStatus, Epoch, EventKind, ExitReason, Failure, FailureKind, InvalidSpec,
-    Monotonic, ReportReason, Severity, Strategy, SupervisorExit,
+    Monotonic, ReportContext, ReportReason, Severity, Strategy, SupervisorExit,
 };
 use serde_json::{Value, json};
 
@@ -32,6 +32,11 @@ pub(crate) struct World {
     last_incarnation: HashMap<Label, (ChildId, Epoch)>,
     born: u64,
     during: Vec<Op>,
+    /// The dynamic children whose restart has failed and is to be tried again.
+    restarting: HashSet<ChildId>,
+    /// A bug of OTP, taken over to compare: a dynamic child terminated while `restarting` is not taken off the number of
+    /// restarting children, so that `count_children` answers one active child too few from then on (even -1).
+    never_uncounted: usize,
     calls: BTreeMap<u64, (String, Target)>,
     next_call: u64,
     next_dynamic: u64,
@@ -109,6 +114,8 @@ impl World {
             last_incarnation: HashMap::new(),
             born: 0,
             during: Vec::new(),
+            restarting: HashSet::new(),
+            never_uncounted: 0,
             calls: BTreeMap::new(),
             next_call: 1,
             next_dynamic: 0,
@@ -280,7 +287,15 @@ impl World {
                 let answer = self.answer(&op, target, &answer);
                 self.note(json!({"ev": "reply", "n": ticket, "op": op, "r": answer}));
             }
+            Effect::Event { child: Some(child), kind: EventKind::ChildRemoved, .. } => {
+                if self.restarting.remove(&child) {
+                    self.never_uncounted += 1;
+                }
+            }
             Effect::Event { child: Some(child), kind: EventKind::Report(report), .. } => {
+                if report.context == ReportContext::StartError && self.strategy == Strategy::Dynamic {
+                    self.restarting.insert(child.clone());
+                }
                 let id = match &self.template {
                     Some(template) => template.id.clone(),
                     None => child.to_string(),
@@ -299,6 +314,9 @@ impl World {
 
     fn start(&mut self, key: Key, epoch: Epoch) {
         let label = self.core.payload_mut(key).expect("a child that is to be started").clone();
+        if let Some(id) = self.core.id(key) {
+            self.restarting.remove(id);
+        }
         let script = self.scripts.get_mut(&label).expect("a script for every child");
         script.tries += 1;
         let try_number = script.tries;
@@ -417,6 +435,7 @@ impl World {
     fn count_dynamic(&self, children: &[ChildStatus]) -> Value {
         let all = children.len();
         let active = children.iter().filter(|child| !matches!(child.state, ChildState::Waiting { .. })).count();
+        let active = i64::try_from(active).unwrap_or(i64::MAX) - i64::try_from(self.never_uncounted).unwrap_or(0);
         let (supervisors, workers) = match self.template.as_ref().map(|template| template.rules().kind) {
             Some(ChildKind::Supervisor) => (all, 0),
             Some(ChildKind::Worker) | None => (0, all),

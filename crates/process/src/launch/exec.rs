@@ -140,9 +140,7 @@ impl Exec {
                 return io::Error::last_os_error();
             }
             // What we ignore the child would ignore as well (nohup's SIGHUP, our own SIGPIPE).
-            for signal in 1..=LAST_SIGNAL {
-                libc::signal(signal, libc::SIG_DFL);
-            }
+            os::default_signals();
             let mut none = std::mem::zeroed::<libc::sigset_t>();
             libc::sigemptyset(&raw mut none);
             libc::sigprocmask(libc::SIG_SETMASK, &raw const none, ptr::null_mut());
@@ -160,11 +158,6 @@ impl Exec {
         io::Error::last_os_error()
     }
 }
-
-#[cfg(target_os = "linux")]
-const LAST_SIGNAL: libc::c_int = 64;
-#[cfg(target_os = "macos")]
-const LAST_SIGNAL: libc::c_int = 31;
 
 /// A `./tool` without a cwd of its own stays relative to ours, which the child shares; with one it was
 /// joined already, and must not be resolved a second time from within it.

@@ -83,6 +83,24 @@ pub(crate) fn mark_cloexec() {
     }
 }
 
+/// Gives every signal its default disposition. Async-signal-safe: runs between fork and exec.
+///
+/// By bare system call: the C library refuses to touch the two signals that it keeps for itself, but
+/// whoever started us may have ignored those as well.
+pub(crate) fn default_signals() {
+    const LAST: libc::c_int = 64;
+    const SET_SIZE: usize = size_of::<u64>();
+    // The kernel's structure (handler, flags, restorer, mask), all zero: SIG_DFL.
+    let default = [0_u64; 4];
+    for signal in 1..=LAST {
+        // SAFETY: the kernel reads no more than the array has, and nobody is told the old handler.
+        #[allow(unsafe_code, reason = "there is no wrapper for the bare call")]
+        unsafe {
+            libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), std::ptr::null::<u64>(), SET_SIZE);
+        }
+    }
+}
+
 fn pidfd(pid: i32) -> Option<OwnedFd> {
     pidfd_open(Pid::from_raw(pid)?, PidfdFlags::empty()).ok()
 }

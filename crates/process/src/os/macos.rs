@@ -76,6 +76,18 @@ pub(crate) fn mark_cloexec() {
     mark_each_cloexec(3);
 }
 
+/// Gives every signal its default disposition. Async-signal-safe: runs between fork and exec.
+pub(crate) fn default_signals() {
+    const LAST: nix::libc::c_int = 31;
+    for signal in 1..=LAST {
+        // SAFETY: the default disposition runs no code of ours.
+        #[allow(unsafe_code, reason = "nix marks every change of a disposition unsafe")]
+        unsafe {
+            nix::libc::signal(signal, nix::libc::SIG_DFL);
+        }
+    }
+}
+
 /// There are no control groups here; this type has no values.
 #[derive(Debug)]
 pub(crate) struct Cgroup(Infallible);

@@ -1,1 +1,17 @@
 //! The MLX tree itself: ServerWorker, HealthActor, BreakerActor and the tree that joins them.
+//!
+//! Begin with [`tree`]: it is the picture in the README, in code.
+
+pub mod breaker;
+pub mod bus;
+pub mod clock;
+pub mod health;
+pub mod server;
+pub mod tree;
+
+/// The id of the supervised server in the tree.
+pub const SERVER: &str = "server";
+/// The id of its watcher.
+pub const HEALTH: &str = "health";
+/// The id of its breaker.
+pub const BREAKER: &str = "breaker";

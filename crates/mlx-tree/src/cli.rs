@@ -1,0 +1,104 @@
+//! The command line: reads it, and does what it says.
+
+mod arguments;
+mod ask;
+mod banner;
+mod logging;
+mod picture;
+mod progress;
+mod report;
+mod run;
+mod settings;
+
+use std::ffi::OsString;
+use std::io::{self, Write as _};
+
+use clap::Parser as _;
+
+use self::arguments::{Arguments, Command};
+use self::report::{Code, Report};
+
+/// The whole program.
+pub(crate) fn main() -> Code {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let _ = error.print();
+            return if error.use_stderr() { Code::Usage } else { Code::Ok };
+        }
+    };
+    match dispatch(arguments) {
+        Ok(code) => code,
+        Err(report) => report.print(),
+    }
+}
+
+fn dispatch(arguments: Arguments) -> Result<Code, Report> {
+    let Arguments { command, settings } = arguments;
+    match command.unwrap_or(Command::Run) {
+        // These two are other processes of ours; they read no settings.
+        Command::Guard => std::process::exit(mlx_tree::process::guard::guard_main().into()),
+        Command::StandIn { flags } => stand_in(flags),
+        Command::Run => {
+            let settings = settings::load(&settings)?;
+            block_on(run::run(settings, run::What::Server))
+        }
+        Command::Demo { flags } => {
+            let command = mlx_tree::settings::Flag::list("demo", "server.command", demo_command(flags)?);
+            let settings = settings::load_with(&settings, vec![command])?;
+            block_on(run::run(settings, run::What::Demo))
+        }
+        Command::Setup => {
+            let settings = settings::load(&settings)?;
+            block_on(run::set_up(settings))
+        }
+        Command::Check => settings::check(&settings),
+        Command::Status { json } => block_on(ask::status(settings::load(&settings)?, json)),
+        Command::Logs { lines, follow } => block_on(ask::logs(settings::load(&settings)?, lines, follow)),
+        Command::Start => ask(&settings, mlx_tree::control::Verb::Start),
+        Command::Stop => ask(&settings, mlx_tree::control::Verb::Stop),
+        Command::Restart => ask(&settings, mlx_tree::control::Verb::Restart),
+        Command::Reset => ask(&settings, mlx_tree::control::Verb::Reset),
+        Command::Shutdown => ask(&settings, mlx_tree::control::Verb::Shutdown),
+    }
+}
+
+fn ask(settings: &arguments::SettingsArguments, verb: mlx_tree::control::Verb) -> Result<Code, Report> {
+    block_on(ask::perform(settings::load(settings)?, verb))
+}
+
+/// One thread: the program waits nearly always, and each further thread would cost memory for nothing.
+fn block_on(work: impl Future<Output = Result<Code, Report>>) -> Result<Code, Report> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Report::new(Code::Bug, error))?;
+    let outcome = runtime.block_on(work);
+    // A blocking task that hangs (a dead disk) must not keep a program that is done.
+    runtime.shutdown_timeout(std::time::Duration::from_millis(500));
+    outcome
+}
+
+fn stand_in(flags: Vec<String>) -> Result<Code, Report> {
+    use mlx_tree::stand_in::{Options, run};
+    let options = Options::from_args(flags.into_iter().map(OsString::from))
+        .map_err(|error| Report::new(Code::Usage, error).help("`mlx-tree stand-in --help` lists the flags"))?;
+    let code = run(options);
+    std::process::exit(if code == std::process::ExitCode::SUCCESS { 0 } else { Code::Usage as i32 })
+}
+
+fn demo_command(flags: Vec<String>) -> Result<Vec<String>, Report> {
+    let program = own_program()?.into_string().map_err(|_| {
+        Report::new(Code::Config, "the path of this program is not UTF-8").help("put it where its path is plain text")
+    })?;
+    let head = [program, "stand-in".to_owned(), "--host".to_owned(), "{host}".to_owned()];
+    Ok(head.into_iter().chain(["--port".to_owned(), "{port}".to_owned()]).chain(flags).collect())
+}
+
+fn own_program() -> Result<OsString, Report> {
+    let program = std::env::current_exe().map_err(|error| Report::new(Code::Bug, error))?;
+    Ok(program.into_os_string())
+}
+
+/// Prints to stdout. A reader that has gone away (`| head`) is no error.
+fn print(text: &str) {
+    let _ = io::stdout().write_all(text.as_bytes());
+}

@@ -1,0 +1,115 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Keeps a local LLM server alive: an OTP-style supervision tree around mlx_lm.server.
+///
+/// Without a command it runs the tree in the foreground: it finds or makes a Python with mlx_lm, starts the server, watches
+/// it, and brings it back after any death. No configuration is needed.
+#[derive(Debug, Parser)]
+#[command(name = "mlx-tree", version, max_term_width = 100, args_conflicts_with_subcommands = false)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+
+    #[command(flatten)]
+    pub(crate) settings: SettingsArguments,
+}
+
+/// Where the settings come from.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct SettingsArguments {
+    /// Read this configuration file too, over the user's own
+    #[arg(long, value_name = "FILE", global = true)]
+    pub(crate) config: Option<PathBuf>,
+
+    /// Set one key, over everything else; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE", global = true, value_parser = key_value)]
+    pub(crate) set: Vec<(String, String)>,
+
+    /// The model: a directory, a hub name, or builtin:tiny [server.model]
+    #[arg(long, value_name = "MODEL", global = true)]
+    pub(crate) model: Option<String>,
+
+    /// The server's port; 0 for any free one [server.port]
+    #[arg(long, value_name = "PORT", global = true)]
+    pub(crate) port: Option<u16>,
+
+    /// The directory of locks, history and access token [state_dir]
+    #[arg(long, value_name = "DIR", global = true)]
+    pub(crate) state_dir: Option<PathBuf>,
+
+    /// How the log is written [log.format]
+    #[arg(long, value_name = "FORMAT", global = true)]
+    pub(crate) log_format: Option<LogFormat>,
+}
+
+/// How the log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// Plain words for people
+    Narration,
+    /// Records as text
+    Text,
+    /// Records as JSON, one a line
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the tree in the foreground (the same as no command)
+    Run,
+    /// Run the tree over a built-in stand-in server: no Python, no MLX
+    Demo {
+        /// Further flags for the stand-in, after `--`; `-- --help` lists them
+        #[arg(last = true, value_name = "FLAGS")]
+        flags: Vec<String>,
+    },
+    /// Show the running tree
+    Status {
+        /// As the JSON document
+        #[arg(long)]
+        json: bool,
+    },
+    /// Start the server again after `stop`
+    Start,
+    /// Stop the server and keep it stopped; the tree stays
+    Stop,
+    /// Stop the server, forget its failures, start it
+    Restart,
+    /// Forget all failures and close the breaker
+    Reset,
+    /// End mlx-tree itself, and the server with it
+    Shutdown,
+    /// Show what the server wrote
+    Logs {
+        /// So many of the last lines
+        #[arg(short = 'n', long, default_value_t = 50, value_name = "LINES")]
+        lines: usize,
+        /// And those to come
+        #[arg(short, long)]
+        follow: bool,
+    },
+    /// Check the configuration, and show where each value comes from
+    Check,
+    /// Find or make the Python environment and the model, and run nothing
+    Setup,
+    /// The stand-in server of `demo`
+    #[command(hide = true, disable_help_flag = true)]
+    StandIn {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        flags: Vec<String>,
+    },
+    /// Ends the server should mlx-tree be killed
+    #[command(hide = true)]
+    Guard,
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        Some(_) | None => Err("must look like server.port=8080".to_owned()),
+    }
+}

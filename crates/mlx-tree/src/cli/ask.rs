@@ -1,0 +1,67 @@
+//! The commands that ask a running mlx-tree.
+
+use std::io::{self, Write as _};
+
+use mlx_tree::control::{AccessError, Client, ClientError, Verb};
+
+use super::picture::picture;
+use super::print;
+use super::report::{Code, Report};
+use super::settings::Loaded;
+
+/// `mlx-tree status`.
+pub(crate) async fn status(loaded: Loaded, json: bool) -> Result<Code, Report> {
+    let status = client(&loaded)?.status().await.map_err(failed)?;
+    if json {
+        let text = serde_json::to_string_pretty(&status).map_err(|error| Report::new(Code::Bug, error))?;
+        print(&(text + "\n"));
+    } else {
+        print(&picture(&status));
+    }
+    Ok(Code::Ok)
+}
+
+/// `mlx-tree start`, `stop`, `restart`, `reset`, `shutdown`.
+pub(crate) async fn perform(loaded: Loaded, verb: Verb) -> Result<Code, Report> {
+    let done = client(&loaded)?.perform(verb).await.map_err(failed)?;
+    print(&format!("{}\n", done.message));
+    Ok(Code::Ok)
+}
+
+/// `mlx-tree logs`.
+pub(crate) async fn logs(loaded: Loaded, lines: usize, follow: bool) -> Result<Code, Report> {
+    let mut answer = client(&loaded)?.logs(lines, follow).await.map_err(failed)?;
+    loop {
+        match answer.chunk().await {
+            Ok(Some(chunk)) => {
+                let mut out = io::stdout().lock();
+                if out.write_all(&chunk).and_then(|()| out.flush()).is_err() {
+                    // Whoever read has seen enough.
+                    return Ok(Code::Ok);
+                }
+            }
+            // mlx-tree has ended, and its logs with it.
+            Ok(None) | Err(_) => return Ok(Code::Ok),
+        }
+    }
+}
+
+fn client(loaded: &Loaded) -> Result<Client, Report> {
+    Client::from_state_dir(&loaded.settings.state_dir).map_err(failed)
+}
+
+fn failed(error: ClientError) -> Report {
+    let help = match &error {
+        ClientError::Access(AccessError::Absent(_)) => {
+            Some("start one with `mlx-tree`, or name its --state-dir".to_owned())
+        }
+        ClientError::Access(AccessError::Forbidden(_)) => {
+            Some("only the user who started it can command it".to_owned())
+        }
+        ClientError::Access(AccessError::Malformed { .. } | AccessError::Io { .. }) => None,
+        ClientError::Unreachable { pid, .. } => Some(format!("see whether process {pid} is still alive")),
+        ClientError::Refused(body) => body.help.clone(),
+        ClientError::Malformed { .. } => Some("is it an mlx-tree of another version?".to_owned()),
+    };
+    Report::new(Code::Failed, error).maybe_help(help)
+}

@@ -1,0 +1,322 @@
+//! The main job: the tree in the foreground, from the first line to the exit code.
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use mlx_tree::api::{Event, Language, Status};
+use mlx_tree::control::{self, Access, Bound, Done, Operator, Refusal, ServeError, Token, Verb};
+use mlx_tree::process::state::InstanceError;
+use mlx_tree::provision::Progress as _;
+use mlx_tree::provision::python::{Origin, Python};
+use mlx_tree::settings::{self, LogFormat};
+use mlx_tree::supervision::SupervisorExit;
+use mlx_tree::tree::{self, TreeError, VerbError};
+use mlx_tree::workers::bus::Bus;
+use mlx_tree::{Builder, DEMO_KIND, DEMO_MODEL, DEMO_NOTE, Prepared, StartError, Tree};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{Notify, broadcast};
+
+use super::banner::Banner;
+use super::logging::{self, Format};
+use super::progress::Shown;
+use super::report::{Code, Report};
+use super::settings::Loaded;
+use super::{own_program, print};
+
+/// What is run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum What {
+    /// The configured server.
+    Server,
+    /// The built-in stand-in, which the settings name as the command.
+    Demo,
+}
+
+/// Runs the tree until it is told to end.
+pub(crate) async fn run(loaded: Loaded, what: What) -> Result<Code, Report> {
+    let format = set_up_log(&loaded)?;
+    let mut signals = Signals::listen()?;
+    let bus = Bus::new();
+    let builder = builder(&loaded, what)?.bus(bus.clone());
+    let state_dir = &loaded.settings.state_dir;
+    let instance = builder.lock().map_err(refused)?;
+    let bound = control::bind(loaded.settings.control.listen).await.map_err(port_taken)?;
+    let prepared = tokio::select! {
+        prepared = builder.prepare() => prepared.map_err(refused)?,
+        end = signals.next() => return Ok(end.code()),
+    };
+    if format == Format::Narration {
+        greet(&loaded, bound.address(), &prepared, what);
+        let (past, live) = bus.replay_after(0);
+        let language = match loaded.settings.log.language {
+            settings::Language::En => Language::En,
+            settings::Language::Ru => Language::Ru,
+        };
+        tokio::spawn(logging::tell(past, live, language));
+    }
+    let tree = builder.launch_with(prepared, instance).await.map_err(refused)?;
+    let plane = Plane { tree: tree.clone(), control: bound.address(), shutdown: Arc::new(Notify::new()) };
+    let access = Access {
+        url: format!("http://{}", bound.address()),
+        pid: std::process::id(),
+        token: Token::random().map_err(|error| Report::new(Code::Bug, error))?,
+    };
+    access.publish(state_dir).map_err(|error| Report::new(Code::Config, error))?;
+    let served = tokio::spawn(bound_serve(bound, plane.clone(), access.token.clone()));
+    let code = until_the_end(&tree, &plane, &mut signals).await;
+    Access::withdraw(state_dir, std::process::id());
+    served.abort();
+    // The last lines of the narration are on their way through the bus.
+    tokio::task::yield_now().await;
+    Ok(code)
+}
+
+/// `mlx-tree setup`.
+pub(crate) async fn set_up(loaded: Loaded) -> Result<Code, Report> {
+    set_up_log(&loaded)?;
+    let mut signals = Signals::listen()?;
+    let builder = builder(&loaded, What::Server)?;
+    let prepared = tokio::select! {
+        prepared = builder.prepare() => prepared.map_err(refused)?,
+        end = signals.next() => return Ok(end.code()),
+    };
+    if let Some(python) = &prepared.python {
+        print(&format!("python  {}\n", describe(python)));
+    }
+    print(&format!("model   {}\n", prepared.model));
+    if let Some(note) = &prepared.note {
+        print(&format!("note    {note}\n"));
+    }
+    Ok(Code::Ok)
+}
+
+fn builder(loaded: &Loaded, what: What) -> Result<Builder, Report> {
+    let guard = vec![own_program()?, "guard".into()];
+    let shown = Shown::new();
+    let builder = Tree::new(loaded.settings.clone())
+        .environment(loaded.environment.clone())
+        .guard(guard)
+        .progress(move |step| shown.report(step));
+    Ok(match what {
+        What::Server => builder,
+        What::Demo => builder.demo(),
+    })
+}
+
+async fn bound_serve(bound: Bound, plane: Plane, token: Token) {
+    if let Err(error) = bound.serve(plane, token, std::future::pending()).await {
+        tracing::error!(%error, "the control plane has ended");
+    }
+}
+
+/// Waits for the tree's end, or for somebody who wants it.
+async fn until_the_end(tree: &Tree, plane: &Plane, signals: &mut Signals) -> Code {
+    let end = tokio::select! {
+        exit = tree.closed() => return code_of(&exit),
+        end = signals.next() => end,
+        () = plane.shutdown.notified() => End::Asked,
+    };
+    let stopping = async {
+        tree.stop().await;
+        tree.closed().await
+    };
+    tokio::select! {
+        _ = stopping => end.code(),
+        second = signals.next() => {
+            let _ = writeln!(io::stderr(), "again: killing everything now");
+            tree.kill_now().await;
+            tree.closed().await;
+            second.second_code()
+        }
+    }
+}
+
+fn code_of(exit: &SupervisorExit) -> Code {
+    match exit {
+        SupervisorExit::Stopped => Code::Ok,
+        SupervisorExit::IntensityExceeded { .. }
+        | SupervisorExit::Escalated { .. }
+        | SupervisorExit::AutoShutdown { .. }
+        | SupervisorExit::StartFailed { .. }
+        | SupervisorExit::Killed => Code::Escalated,
+    }
+}
+
+fn set_up_log(loaded: &Loaded) -> Result<Format, Report> {
+    let log = &loaded.settings.log;
+    let format = match log.format {
+        LogFormat::Narration => Format::Narration,
+        LogFormat::Text => Format::Text,
+        LogFormat::Json => Format::Json,
+    };
+    logging::set_up(format, log.level.as_str())
+        .map_err(|error| Report::new(Code::Config, format!("log.level: {error}")))?;
+    Ok(format)
+}
+
+fn greet(loaded: &Loaded, control: SocketAddr, prepared: &Prepared, what: What) {
+    let python = prepared.python.as_ref().map(describe);
+    let server = &loaded.settings.server;
+    let (kind, model, note) = match what {
+        What::Server => (server.kind.as_str(), server.model.as_str(), prepared.note.as_deref()),
+        What::Demo => (DEMO_KIND, DEMO_MODEL, Some(DEMO_NOTE)),
+    };
+    let banner = Banner { settings: &loaded.settings, control, python: python.as_deref(), kind, model, note };
+    let _ = io::stderr().write_all(banner.text().as_bytes());
+}
+
+fn describe(python: &Python) -> String {
+    let origin = match python.origin {
+        Origin::Configured => "as configured",
+        Origin::VirtualEnv => "of the active virtual environment",
+        Origin::Path => "found on PATH",
+        Origin::Managed => "of the managed environment",
+    };
+    let (module, version) = (&python.module_version, &python.version);
+    format!("{version} with mlx {module}, {origin}: {}", python.interpreter.display())
+}
+
+fn port_taken(error: ServeError) -> Report {
+    Report::new(Code::PortTaken, error).help("end what listens there, or set control.listen to another address")
+}
+
+fn refused(error: StartError) -> Report {
+    let (code, help) = match &error {
+        StartError::State(_) => (Code::Config, Some("set state_dir to a directory of yours".to_owned())),
+        StartError::Instance(InstanceError::Held { .. }) => (
+            Code::Escalated,
+            Some(
+                "talk to it with `mlx-tree status`, or run a second one with its own --state-dir and ports".to_owned(),
+            ),
+        ),
+        StartError::Instance(InstanceError::State(_)) => (Code::Config, None),
+        StartError::Prepare(error) => (Code::Config, error.help()),
+        StartError::Tree(TreeError::Orphan(_)) => (Code::Escalated, Some("end it by hand, if it is yours".to_owned())),
+        StartError::Tree(TreeError::Policy(_) | TreeError::State(_)) => (Code::Config, None),
+        StartError::Tree(TreeError::Start(_)) => (Code::Escalated, None),
+        StartError::Server(_) => (Code::Escalated, None),
+    };
+    Report::new(code, error).maybe_help(help)
+}
+
+/// Who wants the program to end.
+#[derive(Debug, Clone, Copy)]
+enum End {
+    Interrupt,
+    Terminate,
+    Asked,
+}
+
+impl End {
+    const fn code(self) -> Code {
+        match self {
+            Self::Interrupt => Code::Interrupted,
+            Self::Terminate | Self::Asked => Code::Ok,
+        }
+    }
+
+    const fn second_code(self) -> Code {
+        match self {
+            Self::Interrupt => Code::Interrupted,
+            Self::Terminate | Self::Asked => Code::Terminated,
+        }
+    }
+}
+
+/// The signals that end the program.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Signal,
+}
+
+// === impl Signals ===
+
+impl Signals {
+    fn listen() -> Result<Self, Report> {
+        let listen = |kind| signal(kind).map_err(|error| Report::new(Code::Bug, error));
+        Ok(Self {
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+            hangup: listen(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) -> End {
+        loop {
+            tokio::select! {
+                _ = self.interrupt.recv() => return End::Interrupt,
+                _ = self.terminate.recv() => return End::Terminate,
+                _ = self.hangup.recv() => {
+                    // A terminal that is gone means stop. Under an init system it means "read your configuration again",
+                    // and dying of it would be the wrong answer.
+                    if io::stdin().is_terminal() {
+                        return End::Terminate;
+                    }
+                    tracing::warn!("SIGHUP: there is no reload; restart mlx-tree for a changed configuration");
+                }
+            }
+        }
+    }
+}
+
+/// The tree, as the control plane sees it.
+#[derive(Clone)]
+struct Plane {
+    tree: Tree,
+    control: SocketAddr,
+    shutdown: Arc<Notify>,
+}
+
+impl Operator for Plane {
+    async fn status(&self) -> Status {
+        let mut status = self.tree.status().await;
+        status.supervisor.control = Some(format!("http://{}", self.control));
+        status
+    }
+
+    async fn perform(&self, verb: Verb) -> Result<Done, Refusal> {
+        let done = |message: String| Ok(Done { verb, message });
+        match verb {
+            Verb::Start => self.tree.start_server().await.map_err(refusal)?,
+            Verb::Stop => {
+                self.tree.stop_server().await.map_err(refusal)?;
+                return done("the server is stopped; `mlx-tree start` starts it again".to_owned());
+            }
+            Verb::Restart => self.tree.restart_server().await.map_err(refusal)?,
+            Verb::Reset => {
+                self.tree.reset().await;
+                return done("failures forgotten, breaker closed".to_owned());
+            }
+            Verb::Shutdown => {
+                self.shutdown.notify_one();
+                return done("mlx-tree is ending".to_owned());
+            }
+        }
+        let status = self.tree.status().await;
+        let pid = status.process_pid.map_or_else(String::new, |pid| format!(" (pid {pid})"));
+        done(format!("the server is ready{pid}"))
+    }
+
+    fn logs(&self) -> (Vec<String>, broadcast::Receiver<String>) {
+        tree::Tree::logs(&self.tree)
+    }
+
+    fn events(&self, seq: u64) -> (Vec<Arc<Event>>, broadcast::Receiver<Arc<Event>>) {
+        tree::Tree::events(&self.tree, seq)
+    }
+}
+
+fn refusal(error: VerbError) -> Refusal {
+    let (code, help) = match &error {
+        VerbError::NotReady { .. } => {
+            ("not_ready", Some("it is tried again as the policy says; see `mlx-tree status`"))
+        }
+        VerbError::Running => ("running", Some("`mlx-tree restart` starts it anew")),
+        VerbError::Stopped => ("stopped", None),
+        VerbError::Stuck => ("stuck", Some("only the kernel can let go of it: look at its disk and driver, or reboot")),
+        VerbError::Gone => ("gone", None),
+    };
+    Refusal { code, message: error.to_string(), help: help.map(str::to_owned) }
+}

@@ -1,0 +1,73 @@
+//! Settings for the commands: from all layers, with the flags on top.
+
+use mlx_tree::settings::{self, ConfigErrors, Environment, Flag, Settings, Sources};
+
+use super::arguments::{LogFormat, SettingsArguments};
+use super::print;
+use super::report::{Code, Report};
+
+/// Settings, and the environment that they were read in.
+pub(crate) struct Loaded {
+    pub(crate) settings: Settings,
+    pub(crate) environment: Environment,
+}
+
+/// Reads all layers.
+pub(crate) fn load(arguments: &SettingsArguments) -> Result<Loaded, Report> {
+    load_with(arguments, Vec::new())
+}
+
+/// Reads all layers, with these flags on top.
+pub(crate) fn load_with(arguments: &SettingsArguments, more: Vec<Flag>) -> Result<Loaded, Report> {
+    let environment = Environment::capture();
+    let sources = more.into_iter().fold(sources(arguments, &environment), Sources::flag);
+    let loaded = settings::load(&sources).map_err(refused)?;
+    Ok(Loaded { settings: loaded.settings, environment })
+}
+
+/// `mlx-tree check`.
+pub(crate) fn check(arguments: &SettingsArguments) -> Result<Code, Report> {
+    let environment = Environment::capture();
+    let loaded = settings::load(&sources(arguments, &environment)).map_err(refused)?;
+    print(&loaded.to_string());
+    Ok(Code::Ok)
+}
+
+fn sources(arguments: &SettingsArguments, environment: &Environment) -> Sources {
+    let mut sources = Sources::new(environment.clone());
+    if let Some(file) = &arguments.config {
+        sources = sources.config_file(file.clone());
+    }
+    flags(arguments).into_iter().fold(sources, Sources::flag)
+}
+
+/// The flags that stand for keys.
+fn flags(arguments: &SettingsArguments) -> Vec<Flag> {
+    let mut flags = Vec::new();
+    let mut add = |flag: &str, key: &str, value: String| flags.push(Flag::text(flag, key, value));
+    if let Some(model) = &arguments.model {
+        add("--model", "server.model", model.clone());
+    }
+    if let Some(port) = arguments.port {
+        add("--port", "server.port", port.to_string());
+    }
+    if let Some(dir) = &arguments.state_dir {
+        add("--state-dir", "state_dir", dir.display().to_string());
+    }
+    if let Some(format) = arguments.log_format {
+        let word = match format {
+            LogFormat::Narration => "narration",
+            LogFormat::Text => "text",
+            LogFormat::Json => "json",
+        };
+        add("--log-format", "log.format", word.to_owned());
+    }
+    for (key, value) in &arguments.set {
+        add("--set", key, value.clone());
+    }
+    flags
+}
+
+fn refused(errors: ConfigErrors) -> Report {
+    Report::new(Code::Config, errors).help("`mlx-tree check` shows every key with its value and where that comes from")
+}

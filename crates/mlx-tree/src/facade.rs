@@ -1,0 +1,184 @@
+//! `Tree::new(settings)…start().await?`: the whole of mlx-tree in one call.
+
+use std::ffi::OsString;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use mlx_tree_process::state::{InstanceError, InstanceLock, StateDir, StateError};
+use mlx_tree_provision::{Progress, Silent};
+use mlx_tree_settings::{Environment, Settings};
+use mlx_tree_supervision::ChildSpec;
+use mlx_tree_workers::bus::Bus;
+use mlx_tree_workers::tree::{self, TreeError, VerbError};
+
+use crate::assemble::{Label, Parts, plan};
+use crate::prepare::{PrepareError, Prepared, prepare};
+
+/// A running tree. All that can be done with it is on [`tree::Tree`], to which it dereferences.
+#[derive(Clone)]
+pub struct Tree {
+    tree: tree::Tree,
+}
+
+/// A tree that has not been started.
+pub struct Builder {
+    settings: Settings,
+    environment: Environment,
+    children: Vec<ChildSpec>,
+    progress: Arc<dyn Progress>,
+    guard: Vec<OsString>,
+    label: Label,
+    bus: Bus,
+}
+
+/// Why a tree could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The state directory cannot be used.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// Another mlx-tree runs with the same state directory.
+    #[error(transparent)]
+    Instance(#[from] InstanceError),
+    /// The interpreter or the model is not there.
+    #[error(transparent)]
+    Prepare(#[from] PrepareError),
+    /// The tree itself would not start.
+    #[error(transparent)]
+    Tree(#[from] TreeError),
+    /// The server was started and is not ready. The tree has been stopped again.
+    #[error(transparent)]
+    Server(#[from] VerbError),
+}
+
+// === impl Tree ===
+
+impl Tree {
+    /// Begins a tree with these settings, in the environment of this process.
+    #[expect(clippy::new_ret_no_self, reason = "reads as `Tree::new(settings).child(…).start()`")]
+    #[must_use]
+    pub fn new(settings: Settings) -> Builder {
+        Builder {
+            settings,
+            environment: Environment::capture(),
+            children: Vec::new(),
+            progress: Arc::new(Silent),
+            guard: Vec::new(),
+            label: Label::Server,
+            bus: Bus::new(),
+        }
+    }
+}
+
+impl Deref for Tree {
+    type Target = tree::Tree;
+
+    fn deref(&self) -> &tree::Tree {
+        &self.tree
+    }
+}
+
+// === impl Builder ===
+
+impl Builder {
+    /// Adds a child of your own beside the server, its watcher and its breaker. It is started after them and stopped before
+    /// them.
+    #[must_use]
+    pub fn child(mut self, spec: ChildSpec) -> Self {
+        self.children.push(spec);
+        self
+    }
+
+    /// Reads this environment instead of the process's own.
+    #[must_use]
+    pub fn environment(mut self, environment: Environment) -> Self {
+        self.environment = environment;
+        self
+    }
+
+    /// Tells `progress` what is being done while the interpreter and the model are found or made.
+    #[must_use]
+    pub fn progress(mut self, progress: impl Progress + 'static) -> Self {
+        self.progress = Arc::new(progress);
+        self
+    }
+
+    /// Starts `argv` as the guard process, which ends the server should this process be killed. It must call
+    /// [`mlx_tree_process::guard::guard_main`], as `mlx-tree guard` does. Without one, a server that is orphaned that way
+    /// lives until the next start ends it.
+    #[must_use]
+    pub fn guard(mut self, argv: Vec<OsString>) -> Self {
+        self.guard = argv;
+        self
+    }
+
+    /// Says "demo, not MLX" wherever the server is named: its command is a stand-in.
+    #[must_use]
+    pub fn demo(mut self) -> Self {
+        self.label = Label::Demo;
+        self
+    }
+
+    /// Publishes events on `bus`, so that one who subscribed before the start misses none.
+    #[must_use]
+    pub fn bus(mut self, bus: Bus) -> Self {
+        self.bus = bus;
+        self
+    }
+
+    /// Starts the tree, and resolves when the server is ready.
+    ///
+    /// # Errors
+    /// [`StartError`] says why not; nothing runs then.
+    pub async fn start(self) -> Result<Tree, StartError> {
+        let tree = self.launch().await?;
+        match tree.ready().await {
+            Ok(()) => Ok(tree),
+            Err(error) => {
+                tree.stop().await;
+                tree.closed().await;
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Starts the tree, and resolves when its children have been started, the server perhaps not yet ready. What fails from
+    /// then on is for the tree to deal with.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing runs then.
+    pub async fn launch(self) -> Result<Tree, StartError> {
+        let instance = self.lock()?;
+        let prepared = self.prepare().await?;
+        self.launch_with(prepared, instance).await
+    }
+
+    /// Becomes the one mlx-tree of its state directory: the first step of [`Builder::launch`], for one who wants to do
+    /// something between the steps.
+    ///
+    /// # Errors
+    /// [`StartError::Instance`] names the process that was first.
+    pub fn lock(&self) -> Result<Arc<InstanceLock>, StartError> {
+        let dir = StateDir::open(&self.settings.state_dir)?;
+        Ok(Arc::new(InstanceLock::acquire(&dir)?))
+    }
+
+    /// Finds or makes what the server needs: the second step. Dropping the future ends what it has begun.
+    ///
+    /// # Errors
+    /// [`StartError::Prepare`] says what to install.
+    pub async fn prepare(&self) -> Result<Prepared, StartError> {
+        Ok(prepare(&self.settings, &self.environment, &*self.progress).await?)
+    }
+
+    /// Starts the tree: the last step.
+    ///
+    /// # Errors
+    /// [`StartError::Tree`]; nothing runs then.
+    pub async fn launch_with(self, prepared: Prepared, instance: Arc<InstanceLock>) -> Result<Tree, StartError> {
+        let Self { settings, environment, children, guard, label, bus, progress: _ } = self;
+        let parts = Parts { prepared, instance: Some(instance), guard, children, label, bus };
+        let tree = tree::Tree::start(plan(&settings, &environment, parts)).await?;
+        Ok(Tree { tree })
+    }
+}

@@ -1,0 +1,9 @@
+//! The breaker: when restarts do not help, there are none for a while; then one, as a trial.
+
+mod actor;
+mod gate;
+mod history;
+
+pub use actor::{BreakerActor, BreakerArguments};
+pub use gate::RestartGate;
+pub use history::{History, HistoryError};

@@ -1,0 +1,48 @@
+//! The one clock of a tree: monotonic time since the machine's boot, driven by tokio's.
+
+use std::time::Duration;
+
+use mlx_tree_policy::Monotonic;
+use tokio::time::Instant;
+
+/// Tells the time to the policies. Counts on tokio's clock, so that a paused test clock drives it, from an origin that is the
+/// same for every process of one boot, so that a history written by one can be read by the next.
+#[derive(Debug, Clone, Copy)]
+pub struct Clock {
+    started: Instant,
+    since_boot: Duration,
+}
+
+// === impl Clock ===
+
+impl Clock {
+    /// A clock that starts now and counts from the machine's boot.
+    #[must_use]
+    pub fn since_boot() -> Self {
+        Self { started: Instant::now(), since_boot: mlx_tree_process::clock::since_boot() }
+    }
+
+    /// Now.
+    #[must_use]
+    pub fn now(&self) -> Monotonic {
+        Monotonic::new(self.since_boot + self.started.elapsed())
+    }
+
+    /// When tokio's clock will show `point`; now, if that is past.
+    #[must_use]
+    pub fn instant(&self, point: Monotonic) -> Instant {
+        Instant::now() + point.saturating_since(self.now())
+    }
+
+    /// Seconds until `point`; zero if that is past.
+    #[must_use]
+    pub fn seconds_until(&self, point: Monotonic) -> f64 {
+        point.saturating_since(self.now()).as_secs_f64()
+    }
+
+    /// Seconds since `point`; zero if that is to come.
+    #[must_use]
+    pub fn seconds_since(&self, point: Monotonic) -> f64 {
+        self.now().saturating_since(point).as_secs_f64()
+    }
+}

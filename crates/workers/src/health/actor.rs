@@ -1,0 +1,354 @@
+//! The HealthActor: puts the questions, and tells the owner what the answers amount to. It never ends a process itself.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mlx_tree_api::Kind;
+use mlx_tree_policy::{HealthThreshold, Monotonic};
+use mlx_tree_process::Identity;
+use mlx_tree_supervision::{ChildContext, Slot};
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use reqwest::Client;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use super::liveness::{Action, Finding, Liveness, Progress, Spans, Standing};
+use super::progress::{HealthView, Meter, Served, processor_time};
+use crate::SERVER;
+use crate::bus::Bus;
+use crate::clock::Clock;
+use crate::server::probe::{self, ProbeError};
+use crate::server::profile::Profile;
+use crate::server::{ServerMessage, ServerPhase, ServerView};
+
+/// The watcher as a child of the tree.
+pub struct HealthActor;
+
+/// The numbers that it goes by.
+#[derive(Debug, Clone, Copy)]
+pub struct HealthNumbers {
+    /// From one check to the next.
+    pub interval: Duration,
+    /// One check.
+    pub timeout: Duration,
+    /// Misses in a row that mean down.
+    pub failure_threshold: NonZeroU32,
+    /// One canary.
+    pub canary_timeout: Duration,
+    /// When to ask for canaries, and when to stop waiting for one.
+    pub spans: Spans,
+}
+
+/// What it is started with.
+pub struct HealthArguments {
+    /// Its place in the tree.
+    pub context: ChildContext,
+    /// The numbers.
+    pub numbers: HealthNumbers,
+    /// How this kind of server is judged.
+    pub profile: Profile,
+    /// The server's process, on the control path.
+    pub server: watch::Receiver<ServerView>,
+    /// Where to send a verdict.
+    pub owner: Slot<ServerMessage>,
+    /// What its clients receive.
+    pub served: Served,
+    /// Talks to the server.
+    pub client: Client,
+    /// What the world is told about its health.
+    pub view: watch::Sender<HealthView>,
+    /// The observation path.
+    pub bus: Bus,
+    /// The tree's clock.
+    pub clock: Clock,
+}
+
+/// What reaches the HealthActor. Answers carry the epoch that they are about; old ones are dropped.
+pub enum HealthMessage {
+    /// The server's process has changed.
+    Server(ServerView),
+    /// It is time for a check of this incarnation.
+    Tick(u64),
+    /// A check is over.
+    Checked {
+        /// The incarnation.
+        epoch: u64,
+        /// The answer.
+        answer: Result<(), ProbeError>,
+        /// The processor time that its group has used, where it can be read.
+        cpu: Option<Duration>,
+    },
+    /// A canary is over.
+    Canary {
+        /// The incarnation.
+        epoch: u64,
+        /// The answer.
+        answer: Result<(), ProbeError>,
+    },
+    /// The server wrote something alarming.
+    Alarm {
+        /// The incarnation.
+        epoch: u64,
+        /// The line.
+        line: String,
+    },
+}
+
+/// Its state.
+pub struct HealthState {
+    arguments: Arc<HealthArguments>,
+    liveness: Liveness,
+    meter: Meter,
+    watched: Option<Watched>,
+    announced: bool,
+    last_ok: Option<Monotonic>,
+    last_error: Option<String>,
+    _follow: AbortOnDrop,
+}
+
+/// The incarnation that is being watched.
+struct Watched {
+    epoch: u64,
+    url: String,
+    process: Identity,
+    tick: AbortOnDrop,
+}
+
+/// A task that nobody needs once its owner is gone.
+struct AbortOnDrop(JoinHandle<()>);
+
+impl Actor for HealthActor {
+    type Msg = HealthMessage;
+    type State = HealthState;
+    type Arguments = HealthArguments;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<HealthMessage>,
+        arguments: HealthArguments,
+    ) -> Result<HealthState, ActorProcessingErr> {
+        let mut server = arguments.server.clone();
+        server.mark_changed();
+        let follow = AbortOnDrop(tokio::spawn(async move {
+            while server.changed().await.is_ok() {
+                let view = server.borrow_and_update().clone();
+                if myself.send_message(HealthMessage::Server(view)).is_err() {
+                    return;
+                }
+            }
+        }));
+        let numbers = arguments.numbers;
+        let threshold = HealthThreshold::new(numbers.failure_threshold, numbers.interval);
+        let liveness = Liveness::new(threshold, numbers.failure_threshold.get(), numbers.spans);
+        arguments.context.ready();
+        Ok(HealthState {
+            arguments: Arc::new(arguments),
+            liveness,
+            meter: Meter::default(),
+            watched: None,
+            announced: false,
+            last_ok: None,
+            last_error: None,
+            _follow: follow,
+        })
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<HealthMessage>,
+        message: HealthMessage,
+        state: &mut HealthState,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            HealthMessage::Server(view) => state.on_server(&myself, view),
+            HealthMessage::Tick(epoch) => state.on_tick(&myself, epoch),
+            HealthMessage::Checked { epoch, answer, cpu } => state.on_checked(&myself, epoch, &answer, cpu),
+            HealthMessage::Canary { epoch, answer } => state.on_canary(&myself, epoch, &answer),
+            HealthMessage::Alarm { epoch, line } => state.on_alarm(&myself, epoch, &line),
+        }
+        Ok(())
+    }
+
+    async fn post_stop(&self, _: ActorRef<HealthMessage>, state: &mut HealthState) -> Result<(), ActorProcessingErr> {
+        state.arguments.view.send_replace(HealthView::unwatched());
+        Ok(())
+    }
+}
+
+// === impl HealthState ===
+
+impl HealthState {
+    fn on_server(&mut self, myself: &ActorRef<HealthMessage>, view: ServerView) {
+        let ready = matches!(view.phase, ServerPhase::Ready { .. });
+        match (ready, view.process, view.url) {
+            (true, Some(process), Some(url)) => {
+                if self.watched.as_ref().is_some_and(|watched| watched.epoch == view.epoch) {
+                    return;
+                }
+                let tick = self.tick_later(myself, view.epoch);
+                self.watched = Some(Watched { epoch: view.epoch, url, process, tick });
+                let now = self.arguments.clock.now();
+                self.liveness.on_ready(now);
+                self.last_ok = Some(now);
+                self.last_error = None;
+                if !std::mem::replace(&mut self.announced, true) {
+                    self.emit(Kind::HealthMonitoring);
+                }
+                self.look(view.epoch);
+            }
+            _ => {
+                self.watched = None;
+                self.liveness.on_gone();
+            }
+        }
+        self.publish();
+    }
+
+    fn on_tick(&mut self, myself: &ActorRef<HealthMessage>, epoch: u64) {
+        let tick = self.tick_later(myself, epoch);
+        let Some(watched) = self.watched.as_mut().filter(|watched| watched.epoch == epoch) else { return };
+        watched.tick = tick;
+        let (arguments, myself) = (Arc::clone(&self.arguments), myself.clone());
+        let (url, process) = (watched.url.clone(), watched.process.clone());
+        tokio::spawn(async move {
+            let timeout = arguments.numbers.timeout;
+            let answer = probe::health(&arguments.client, &url, &arguments.profile, timeout).await;
+            let cpu = processor_time(&process).await;
+            let _ = myself.send_message(HealthMessage::Checked { epoch, answer, cpu });
+        });
+    }
+
+    fn on_checked(
+        &mut self,
+        myself: &ActorRef<HealthMessage>,
+        epoch: u64,
+        answer: &Result<(), ProbeError>,
+        cpu: Option<Duration>,
+    ) {
+        if !self.watches(epoch) {
+            return;
+        }
+        let now = self.arguments.clock.now();
+        self.note(answer, now);
+        let progress = self.meter.look(epoch, cpu, &self.arguments.served, now);
+        let outcome = self.liveness.on_check(answer, progress, now);
+        self.carry_out(myself, epoch, outcome);
+    }
+
+    fn on_canary(&mut self, myself: &ActorRef<HealthMessage>, epoch: u64, answer: &Result<(), ProbeError>) {
+        if !self.watches(epoch) {
+            return;
+        }
+        let now = self.arguments.clock.now();
+        self.note(answer, now);
+        let outcome = self.liveness.on_canary(answer, now);
+        self.carry_out(myself, epoch, outcome);
+    }
+
+    fn on_alarm(&mut self, myself: &ActorRef<HealthMessage>, epoch: u64, line: &str) {
+        if self.watches(epoch) {
+            let outcome = self.liveness.on_alarm(line);
+            self.carry_out(myself, epoch, outcome);
+        }
+    }
+
+    fn carry_out(
+        &mut self,
+        myself: &ActorRef<HealthMessage>,
+        epoch: u64,
+        (action, finding): (Action, Option<Finding>),
+    ) {
+        if let Some(finding) = finding {
+            self.tell(finding);
+        }
+        match action {
+            Action::None => {}
+            Action::AskCanary => self.ask_canary(myself, epoch),
+            Action::Down(why) => {
+                self.last_error = Some(why.clone());
+                if let Some(owner) = self.arguments.owner.actor() {
+                    let _ = owner.send_message(ServerMessage::Unhealthy { epoch, why });
+                }
+            }
+        }
+        self.publish();
+    }
+
+    fn ask_canary(&self, myself: &ActorRef<HealthMessage>, epoch: u64) {
+        let Some(watched) = &self.watched else { return };
+        let (arguments, myself, url) = (Arc::clone(&self.arguments), myself.clone(), watched.url.clone());
+        tokio::spawn(async move {
+            let timeout = arguments.numbers.canary_timeout;
+            let answer = probe::canary(&arguments.client, &url, &arguments.profile, timeout).await;
+            let _ = myself.send_message(HealthMessage::Canary { epoch, answer });
+        });
+    }
+
+    fn tell(&self, finding: Finding) {
+        let reason = self.last_error.clone().unwrap_or_default();
+        self.emit(match finding {
+            Finding::Missed(streak) => {
+                let threshold = self.arguments.numbers.failure_threshold.get();
+                Kind::HealthFailed { streak, threshold, reason }
+            }
+            Finding::Busy => Kind::HealthBusy { reason },
+            Finding::Suspected(reason) => Kind::HealthSuspected { reason },
+            Finding::Recovered(after) => Kind::HealthRecovered { after },
+        });
+    }
+
+    /// Takes the first reading of a fresh incarnation's processor time, to compare the next one with.
+    fn look(&mut self, epoch: u64) {
+        let now = self.arguments.clock.now();
+        let _: Progress = self.meter.look(epoch, None, &self.arguments.served, now);
+    }
+
+    fn note(&mut self, answer: &Result<(), ProbeError>, now: Monotonic) {
+        match answer {
+            Ok(()) => self.last_ok = Some(now),
+            Err(error) => self.last_error = Some(error.to_string()),
+        }
+    }
+
+    fn publish(&self) {
+        let view = HealthView {
+            standing: self.liveness.standing(),
+            failures: self.liveness.streak(),
+            last_ok: self.last_ok.filter(|_| self.liveness.standing() != Standing::Unwatched),
+            last_error: self.last_error.clone(),
+        };
+        self.arguments.view.send_if_modified(|current| {
+            let changed = *current != view;
+            *current = view;
+            changed
+        });
+    }
+
+    /// Arms the next tick. Re-armed at each one rather than repeated, so that ticks missed in a laptop's sleep are not made
+    /// up for in a burst.
+    fn tick_later(&self, myself: &ActorRef<HealthMessage>, epoch: u64) -> AbortOnDrop {
+        let (interval, myself) = (self.arguments.numbers.interval, myself.clone());
+        AbortOnDrop(tokio::spawn(async move {
+            tokio::time::sleep(interval).await;
+            let _ = myself.send_message(HealthMessage::Tick(epoch));
+        }))
+    }
+
+    fn watches(&self, epoch: u64) -> bool {
+        self.watched.as_ref().is_some_and(|watched| watched.epoch == epoch)
+    }
+
+    fn emit(&self, kind: Kind) {
+        let epoch = self.watched.as_ref().map_or(0, |watched| watched.epoch);
+        self.arguments.bus.emit(SERVER, epoch, kind);
+    }
+}
+
+// === impl AbortOnDrop ===
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}

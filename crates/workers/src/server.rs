@@ -1,0 +1,25 @@
+//! The supervised server: its process as a child of the tree.
+//!
+//! ```text
+//!  ServerWorker (one incarnation)                    HealthActor
+//!    launch ──▶ process group ──exit──▶ diagnosis       │ Verdict{epoch}
+//!    startup: /health, listener, canary, warm-up ──▶ ready()
+//!    exits with a typed ServerFailure  ◀────────────────┘
+//! ```
+
+pub mod diagnosis;
+mod failure;
+mod launch;
+mod logbook;
+pub mod probe;
+pub mod profile;
+mod startup;
+mod view;
+mod worker;
+
+pub use failure::ServerFailure;
+pub use launch::{Blueprint, GuardKeeper, PortChoice};
+pub use logbook::LogBook;
+pub use startup::WarmUp;
+pub use view::{ServerPhase, ServerView};
+pub use worker::{ServerArguments, ServerMessage, ServerWorker};

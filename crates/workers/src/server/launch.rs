@@ -1,0 +1,205 @@
+//! From the blueprint of a server to a running process group: port, locks, environment, guard, record, in that order.
+
+use std::ffi::OsString;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use mlx_tree_process::port::{self, PortState};
+use mlx_tree_process::state::{InstanceLock, Record, ServerLock, ServerLockError};
+use mlx_tree_process::{Grace, Guard, Identity, Launch, ProcessGroup};
+use mlx_tree_supervision::Restart;
+use reqwest::Client;
+use tokio::sync::{Semaphore, watch};
+
+use super::diagnosis::Reason;
+use super::failure::ServerFailure;
+use super::logbook::LogBook;
+use super::profile::{CommandParts, Profile};
+use super::startup::WarmUp;
+use super::view::ServerView;
+use crate::bus::Bus;
+use crate::clock::Clock;
+
+/// How long a launch waits for the process before it to be gone. That one has had its grace and its KILL by then.
+const PREDECESSOR: Duration = Duration::from_secs(30);
+
+/// Everything that is the same for all incarnations of one server.
+pub struct Blueprint {
+    /// How this kind of server is started and judged.
+    pub profile: Profile,
+    /// The interpreter, the model and so on; the port is filled in for each launch.
+    pub parts: CommandParts,
+    /// Its working directory; ours if none.
+    pub cwd: Option<PathBuf>,
+    /// Its whole environment.
+    pub env: Vec<(OsString, OsString)>,
+    /// Where to listen.
+    pub host: IpAddr,
+    /// On which port.
+    pub port: PortChoice,
+    /// What to ask of a fresh server before it is called ready.
+    pub warm_up: Vec<WarmUp>,
+    /// From the launch to ready.
+    pub start_timeout: Duration,
+    /// Between TERM and KILL of a healthy server.
+    pub grace: Grace,
+    /// Between TERM and KILL of a server that has stopped answering.
+    pub hung_grace: Grace,
+    /// One probe.
+    pub probe_timeout: Duration,
+    /// Which exits call for a restart.
+    pub restart: Restart,
+    /// The proof that we are the one supervisor of this instance, and the way to its state; without it (in a library that
+    /// wants none) an orphan cannot be told from a stranger.
+    pub instance: Option<Arc<InstanceLock>>,
+    /// Ends the server when we cannot.
+    pub guard: GuardKeeper,
+    /// Talks to the server.
+    pub client: Client,
+    /// The observation path.
+    pub bus: Bus,
+    /// What the server writes.
+    pub logs: LogBook,
+    /// The tree's clock.
+    pub clock: Clock,
+    /// The control path: what the world is told about the process.
+    pub view: watch::Sender<ServerView>,
+    /// One permit: whoever has it may have a process. It comes back when the whole group is gone.
+    pub permit: Arc<Semaphore>,
+}
+
+/// On which port the server listens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PortChoice {
+    /// Always on this one.
+    Fixed(u16),
+    /// On a free one, chosen anew for each launch.
+    Free,
+}
+
+/// A process group with its address.
+pub(super) struct Launched {
+    pub(super) group: ProcessGroup,
+    pub(super) address: SocketAddr,
+}
+
+/// Holds the guard process, and starts another one should it be gone.
+#[derive(Debug, Clone)]
+pub struct GuardKeeper {
+    argv: Arc<[OsString]>,
+    guard: Arc<Mutex<Option<Guard>>>,
+}
+
+// === impl Blueprint ===
+
+impl Blueprint {
+    /// Starts a process for one incarnation, once the one before it is entirely gone.
+    pub(super) async fn launch(&self) -> Result<Launched, ServerFailure> {
+        let Ok(Ok(permit)) = tokio::time::timeout(PREDECESSOR, Arc::clone(&self.permit).acquire_owned()).await else {
+            let message = format!("the process before it is still there {} s later", PREDECESSOR.as_secs());
+            return Err(ServerFailure::plain(Reason::OutOfResources, message));
+        };
+        let address = self.take_address().await?;
+        let argv = self.profile.argv(&CommandParts { port: address.port(), ..self.parts.clone() });
+        let mut launch = Launch::new(argv).envs(self.env.iter().cloned()).hold(permit).drop_grace(self.hung_grace);
+        if let Some(cwd) = &self.cwd {
+            launch = launch.cwd(cwd);
+        }
+        if let Some(instance) = &self.instance {
+            launch = launch.lock(ServerLock::acquire(instance).await.map_err(|error| locked(&error))?);
+        }
+        let group = ProcessGroup::spawn(launch).map_err(|error| ServerFailure::spawn(&error))?;
+        self.guard.protect(group.identity(), self.hung_grace);
+        self.note_down(&group, address);
+        Ok(Launched { group, address })
+    }
+
+    /// A process is gone: nobody needs to look after it any more.
+    pub(super) fn forget(&self, process: &Identity) {
+        self.guard.release(process);
+        if let Some(instance) = &self.instance
+            && let Err(error) = Record::remove(instance.dir())
+        {
+            tracing::warn!(target: "mlx_tree::server", %error, "the note about the server cannot be removed");
+        }
+    }
+
+    /// Names a port that nobody holds.
+    async fn take_address(&self) -> Result<SocketAddr, ServerFailure> {
+        let port = match self.port {
+            PortChoice::Fixed(port) => port,
+            PortChoice::Free => port::free_port(self.host).map_err(|error| {
+                ServerFailure::plain(Reason::OutOfResources, format!("no free port can be had: {error}"))
+            })?,
+        };
+        let address = SocketAddr::new(self.host, port);
+        match port::check(address).await {
+            Ok(PortState::Free) => Ok(address),
+            Ok(PortState::Held { holders }) => {
+                let holders: Vec<_> = holders.iter().map(|it| format!("pid {} ({})", it.pid, it.command)).collect();
+                let who = if holders.is_empty() { "a process of another user".to_owned() } else { holders.join(", ") };
+                Err(ServerFailure::plain(Reason::PortInUse, format!("port {port} is held by {who}")))
+            }
+            Err(error) => {
+                Err(ServerFailure::plain(Reason::BadArguments, format!("{address} cannot be listened on: {error}")))
+            }
+        }
+    }
+
+    fn note_down(&self, group: &ProcessGroup, address: SocketAddr) {
+        let Some(instance) = &self.instance else { return };
+        let record = Record { server: group.identity().clone(), port: address.port(), nonce: group.nonce().to_owned() };
+        // The lock is the truth and the note a hint: a server without a note is found all the same.
+        if let Err(error) = record.write(instance.dir()) {
+            tracing::warn!(target: "mlx_tree::server", %error, "the note about the server cannot be written");
+        }
+    }
+}
+
+fn locked(error: &ServerLockError) -> ServerFailure {
+    ServerFailure::plain(Reason::OutOfResources, error.to_string())
+}
+
+// === impl GuardKeeper ===
+
+impl GuardKeeper {
+    /// Keeps a guard that is started as `argv`.
+    #[must_use]
+    pub fn new(argv: Vec<OsString>) -> Self {
+        Self { argv: argv.into(), guard: Arc::default() }
+    }
+
+    /// Keeps none: when we are killed, the server stays until the next start settles it.
+    #[must_use]
+    pub fn none() -> Self {
+        Self::new(Vec::new())
+    }
+
+    fn protect(&self, process: &Identity, grace: Grace) {
+        if self.argv.is_empty() {
+            return;
+        }
+        let mut guard = self.guard.lock().unwrap_or_else(PoisonError::into_inner);
+        if guard.as_ref().is_some_and(|guard| guard.protect(process, grace).is_ok()) {
+            return;
+        }
+        let started = Guard::start(self.argv.iter().cloned()).inspect(|fresh| {
+            let _ = fresh.protect(process, grace);
+        });
+        match started {
+            Ok(fresh) => *guard = Some(fresh),
+            Err(error) => {
+                tracing::warn!(target: "mlx_tree::server", %error, "no guard process: kill -9 of mlx-tree would orphan the server");
+            }
+        }
+    }
+
+    fn release(&self, process: &Identity) {
+        let guard = self.guard.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(guard) = guard.as_ref() {
+            let _ = guard.release(process);
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! The last lines that the server wrote, over all its lives, for those who ask and those who watch.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::broadcast;
+
+/// How many lines are remembered.
+const LINES: usize = 2000;
+/// How many bytes they may hold together.
+const BYTES: usize = 256 * 1024;
+/// How far a live watcher may lag behind.
+const LIVE: usize = 256;
+
+/// Remembers and distributes lines. Cheap to clone; all clones are one book.
+#[derive(Debug, Clone)]
+pub struct LogBook {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    lines: Mutex<Lines>,
+    live: broadcast::Sender<String>,
+}
+
+#[derive(Debug, Default)]
+struct Lines {
+    kept: VecDeque<String>,
+    bytes: usize,
+}
+
+// === impl LogBook ===
+
+impl LogBook {
+    /// An empty book.
+    #[must_use]
+    pub fn new() -> Self {
+        let (live, _) = broadcast::channel(LIVE);
+        Self { shared: Arc::new(Shared { lines: Mutex::default(), live }) }
+    }
+
+    /// Adds a line; the oldest ones go when there are too many.
+    pub fn push(&self, line: String) {
+        let mut lines = self.shared.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.bytes += line.len();
+        lines.kept.push_back(line.clone());
+        while lines.kept.len() > LINES || lines.bytes > BYTES {
+            let Some(oldest) = lines.kept.pop_front() else { break };
+            lines.bytes -= oldest.len();
+        }
+        let _ = self.shared.live.send(line);
+    }
+
+    /// The remembered lines, oldest first, and those to come.
+    #[must_use]
+    pub fn read(&self) -> (Vec<String>, broadcast::Receiver<String>) {
+        let lines = self.shared.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        (lines.kept.iter().cloned().collect(), self.shared.live.subscribe())
+    }
+}
+
+impl Default for LogBook {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_is_remembered_by_its_end_only() {
+        let book = LogBook::new();
+        for n in 0..10_000 {
+            book.push(format!("{n} {}", "x".repeat(100)));
+        }
+        let (lines, _) = book.read();
+        let bytes: usize = lines.iter().map(String::len).sum();
+        assert!(lines.len() <= LINES && bytes <= BYTES, "{} lines, {bytes} bytes", lines.len());
+        assert!(lines.last().is_some_and(|line| line.starts_with("9999 ")));
+    }
+}

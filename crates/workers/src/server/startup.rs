@@ -1,0 +1,143 @@
+//! From a running process to a ready server: it answers, it is ours, it generates, and it is warm.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use mlx_tree_process::port::{self, ListenerOwner};
+use mlx_tree_process::{Identity, Tail};
+use mlx_tree_settings::ServerKind;
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::diagnosis::Reason;
+use super::failure::ServerFailure;
+use super::launch::Blueprint;
+use super::probe::{self, ProbeError};
+
+/// Between two questions to a server that is not there yet: often at first, so that a quick start is seen at once.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// As many lines of stderr as may hold a traceback and the access log after it.
+pub(super) const LAST_LINES: usize = 60;
+
+/// One thing to ask of a fresh server, so that the next one who asks finds it warm.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WarmUp {
+    /// A model to be loaded; the server's own if none.
+    pub model: Option<String>,
+    /// The prompt.
+    pub prompt: String,
+}
+
+/// What startup tells on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Milestone {
+    /// It answers its health check; a canary has been sent.
+    Loading,
+}
+
+/// Waits until the process `leader` serves at `address`. A process that exits meanwhile is for others to notice: this
+/// future is then dropped.
+pub(super) async fn startup(
+    blueprint: &Blueprint,
+    leader: &Identity,
+    tail: &Tail,
+    address: SocketAddr,
+    tell: impl Fn(Milestone),
+) -> Result<(), ServerFailure> {
+    let deadline = Instant::now() + blueprint.start_timeout;
+    let base = format!("http://{address}");
+    let mut last = "it has not listened yet".to_owned();
+    let work = async {
+        wait_for_health(blueprint, &base, tail, &mut last).await?;
+        refuse_strangers(leader, address).await?;
+        tell(Milestone::Loading);
+        wait_for_canary(blueprint, &base, tail, deadline, &mut last).await?;
+        warm(blueprint, &base, deadline).await
+    };
+    match timeout_at(deadline, work).await {
+        Ok(outcome) => outcome,
+        Err(_) => {
+            let span = blueprint.start_timeout.as_secs_f64();
+            let why = format!("not ready within {span} s ({last})");
+            Err(ServerFailure::living(Reason::StartTimeout, &why, &tail.last_lines(LAST_LINES)))
+        }
+    }
+}
+
+async fn wait_for_health(
+    blueprint: &Blueprint,
+    base: &str,
+    tail: &Tail,
+    last: &mut String,
+) -> Result<(), ServerFailure> {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        match probe::health(&blueprint.client, base, &blueprint.profile, blueprint.probe_timeout).await {
+            Ok(()) => return Ok(()),
+            // mlx_lm says 200 while it loads; it says 503 for one reason only, and never recovers from it.
+            Err(ProbeError::Status { status: 503, body }) if blueprint.profile.kind == ServerKind::MlxLm => {
+                let why = format!("its generation thread died: HTTP 503 {body}");
+                return Err(ServerFailure::living(Reason::GenerationDied, &why, &tail.last_lines(LAST_LINES)));
+            }
+            Err(error) => *last = error.to_string(),
+        }
+        sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// A stranger on our port would answer our probes as if it were the server.
+async fn refuse_strangers(leader: &Identity, address: SocketAddr) -> Result<(), ServerFailure> {
+    match port::listener_owner(address, leader).await {
+        Ok(ListenerOwner::Foreign(holder)) => {
+            let message = format!("pid {} ({}) answers on port {}", holder.pid, holder.command, address.port());
+            Err(ServerFailure::plain(Reason::ForeignListener, message))
+        }
+        // Not seen is not foreign: without the right to look, the bind test before the spawn has to be enough.
+        Ok(ListenerOwner::Ours { .. } | ListenerOwner::Hidden | ListenerOwner::Nobody) => Ok(()),
+        Err(error) => {
+            tracing::debug!(target: "mlx_tree::server", %error, "cannot see who listens");
+            Ok(())
+        }
+    }
+}
+
+/// The first completion waits for the model to be loaded, however long that takes: its limit is the start timeout.
+async fn wait_for_canary(
+    blueprint: &Blueprint,
+    base: &str,
+    tail: &Tail,
+    deadline: Instant,
+    last: &mut String,
+) -> Result<(), ServerFailure> {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        match probe::canary(&blueprint.client, base, &blueprint.profile, left).await {
+            Ok(()) => return Ok(()),
+            Err(error @ (ProbeError::Status { status: 503, .. } | ProbeError::Refused | ProbeError::Broken(_))) => {
+                *last = error.to_string();
+            }
+            Err(ProbeError::TimedOut(_)) => *last = "its first completion has not come".to_owned(),
+            Err(error @ (ProbeError::Status { .. } | ProbeError::Body(_))) => {
+                let why = format!("its first completion failed: {error}");
+                return Err(ServerFailure::living(Reason::CanaryFailed, &why, &tail.last_lines(LAST_LINES)));
+            }
+        }
+        sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// A warm-up that fails is told and costs nothing else: a cold server is better than none.
+async fn warm(blueprint: &Blueprint, base: &str, deadline: Instant) -> Result<(), ServerFailure> {
+    for one in &blueprint.warm_up {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let model = one.model.as_deref();
+        let asked = probe::warm_up(&blueprint.client, base, &blueprint.profile, model, &one.prompt, left).await;
+        if let Err(error) = asked {
+            tracing::warn!(target: "mlx_tree::server", %error, model, "a warm-up failed");
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,345 @@
+//! One incarnation of the server as an actor: it ends when its process ends, and its process ends when it does.
+//!
+//! ```text
+//!             spawned              canary answered
+//!  Launching ─────────▶ Running(loading) ─────────▶ Running(ready)
+//!      │ refused           │ exits, or fails to start  │ exits      │ verdict: unhealthy
+//!      ▼                   ▼                           ▼            ▼
+//!  exit: ServerFailure ◀── (group gone) ◀──────────────┴──────── Ending (TERM, short grace, KILL)
+//! ```
+//!
+//! *Architecture Invariant:* no handler here waits for a process or a socket. Waiting is done by tasks, which report with a
+//! message. Should this actor be killed, its process group is ended by the task that owns it (see `mlx_tree_process`), and
+//! the next incarnation cannot be launched before that is done.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mlx_tree_api::Kind;
+use mlx_tree_process::{Asked, Exit, Grace, ProcessGroup, Stuck};
+use mlx_tree_supervision::{ChildContext, Restart, SupervisedExit};
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use super::diagnosis::{Reason, is_alarming};
+use super::failure::ServerFailure;
+use super::launch::{Blueprint, Launched};
+use super::startup::{self, LAST_LINES, Milestone};
+use super::view::{ServerPhase, ServerView};
+use crate::SERVER;
+use crate::tree::Siblings;
+
+/// The server as a child of the tree.
+pub struct ServerWorker;
+
+/// What one incarnation is started with.
+pub struct ServerArguments {
+    /// Its place in the tree.
+    pub context: ChildContext,
+    /// What is the same for all incarnations.
+    pub blueprint: Arc<Blueprint>,
+    /// The children beside it.
+    pub siblings: Siblings,
+    /// Whether the failures of an earlier run forbid a start just now.
+    pub held: bool,
+}
+
+/// What reaches a ServerWorker. All but the verdict come from its own tasks.
+pub enum ServerMessage {
+    /// The launch is over.
+    Launched(LaunchOutcome),
+    /// The server answers; its canary is under way.
+    Loading,
+    /// The server serves, or will not.
+    Started(Result<(), ServerFailure>),
+    /// The whole process group is gone.
+    Exited(Exit),
+    /// The process group was told to end and does not.
+    Stuck(Stuck),
+    /// The HealthActor's verdict about incarnation `epoch`.
+    Unhealthy {
+        /// The incarnation that was judged; a verdict about another one is none.
+        epoch: u64,
+        /// Why.
+        why: String,
+    },
+}
+
+/// How a launch went.
+pub struct LaunchOutcome(Result<Launched, ServerFailure>);
+
+/// The state of one incarnation.
+pub struct ServerState {
+    context: ChildContext,
+    blueprint: Arc<Blueprint>,
+    siblings: Siblings,
+    launched_at: Instant,
+    life: Life,
+}
+
+enum Life {
+    Launching(JoinHandle<()>),
+    Running { group: ProcessGroup, address: SocketAddr, startup: JoinHandle<()> },
+    Ending { group: ProcessGroup, why: ServerFailure },
+    Gone,
+}
+
+impl Actor for ServerWorker {
+    type Msg = ServerMessage;
+    type State = ServerState;
+    type Arguments = ServerArguments;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<ServerMessage>,
+        arguments: ServerArguments,
+    ) -> Result<ServerState, ActorProcessingErr> {
+        let ServerArguments { context, blueprint, siblings, held } = arguments;
+        if held {
+            // The tree suspends us right after its start, and the BreakerActor resumes us when the time has come.
+            return Err(Box::new(SupervisedExit::ignore()));
+        }
+        let epoch = context.epoch().get();
+        blueprint.view.send_replace(ServerView { phase: ServerPhase::Starting, ..ServerView::absent(epoch) });
+        let launch = tokio::spawn({
+            let blueprint = Arc::clone(&blueprint);
+            async move {
+                let outcome = LaunchOutcome(blueprint.launch().await);
+                // If the actor is gone, the group goes with the message.
+                let _ = myself.send_message(ServerMessage::Launched(outcome));
+            }
+        });
+        Ok(ServerState { context, blueprint, siblings, launched_at: Instant::now(), life: Life::Launching(launch) })
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<ServerMessage>,
+        message: ServerMessage,
+        state: &mut ServerState,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            ServerMessage::Launched(LaunchOutcome(Ok(launched))) => {
+                state.on_launched(&myself, launched);
+                Ok(())
+            }
+            ServerMessage::Launched(LaunchOutcome(Err(failure))) => Err(state.gone(failure)),
+            ServerMessage::Loading => {
+                state.emit(Kind::ServerLoading);
+                Ok(())
+            }
+            ServerMessage::Started(Ok(())) => {
+                state.on_ready();
+                Ok(())
+            }
+            ServerMessage::Started(Err(failure)) => {
+                state.end(&myself, failure);
+                Ok(())
+            }
+            ServerMessage::Unhealthy { epoch, why } => {
+                if epoch == state.epoch() {
+                    state.emit(Kind::ServerUnhealthy { reason: why.clone() });
+                    let tail = state.tail();
+                    state.end(&myself, ServerFailure::living(Reason::Unhealthy, &why, &tail));
+                }
+                Ok(())
+            }
+            ServerMessage::Exited(exit) => state.on_exited(&myself, &exit),
+            ServerMessage::Stuck(stuck) => {
+                // The permit stays with the group, so nothing is started beside it; a human is needed.
+                Err(state.gone(ServerFailure::plain(Reason::Unhealthy, stuck.to_string())))
+            }
+        }
+    }
+
+    /// The graceful stop, by order of the supervisor.
+    async fn post_stop(&self, _: ActorRef<ServerMessage>, state: &mut ServerState) -> Result<(), ActorProcessingErr> {
+        state.stop().await;
+        Ok(())
+    }
+}
+
+// === impl ServerState ===
+
+impl ServerState {
+    fn on_launched(&mut self, myself: &ActorRef<ServerMessage>, launched: Launched) {
+        let Launched { group, address } = launched;
+        let url = format!("http://{address}");
+        let process = group.identity().clone();
+        self.publish(ServerPhase::Loading, &group, address);
+        self.emit(Kind::ServerSpawned { pid: process.pid.unsigned_abs(), url });
+        self.read_output(&group);
+        report_exit(myself, &group);
+        let startup = tokio::spawn({
+            let (blueprint, tail, myself) = (Arc::clone(&self.blueprint), group.tail(), myself.clone());
+            async move {
+                let tell = |milestone| match milestone {
+                    Milestone::Loading => {
+                        let _ = myself.send_message(ServerMessage::Loading);
+                    }
+                };
+                let outcome = startup::startup(&blueprint, &process, &tail, address, tell).await;
+                let _ = myself.send_message(ServerMessage::Started(outcome));
+            }
+        });
+        self.life = Life::Running { group, address, startup };
+    }
+
+    fn on_ready(&mut self) {
+        let Life::Running { group, address, .. } = &self.life else { return };
+        let since = self.blueprint.clock.now();
+        self.publish(ServerPhase::Ready { since }, group, *address);
+        self.emit(Kind::ServerReady {
+            pid: group.identity().pid.unsigned_abs(),
+            url: format!("http://{address}"),
+            took_s: self.launched_at.elapsed().as_secs_f64(),
+        });
+        self.context.ready();
+    }
+
+    fn on_exited(&mut self, myself: &ActorRef<ServerMessage>, exit: &Exit) -> Result<(), ActorProcessingErr> {
+        for survivor in &exit.survivors {
+            tracing::warn!(target: "mlx_tree::server", %survivor, "a process of the server's outlived it");
+        }
+        let failure = match &self.life {
+            Life::Ending { why, .. } => why.clone(),
+            Life::Launching(_) | Life::Running { .. } | Life::Gone => ServerFailure::exited(exit, &self.tail()),
+        };
+        if self.is_no_failure(&failure, exit) {
+            self.emit(failure.event());
+            self.absent();
+            self.life = Life::Gone;
+            myself.stop(None);
+            return Ok(());
+        }
+        Err(self.gone(failure))
+    }
+
+    /// A transient server that ended by itself with success, or by somebody's polite signal, has done what it was there for.
+    fn is_no_failure(&self, failure: &ServerFailure, exit: &Exit) -> bool {
+        let polite = matches!(failure.reason, Reason::UnexpectedExit | Reason::TerminatedExternally);
+        match self.blueprint.restart {
+            Restart::Permanent => false,
+            Restart::Transient | Restart::Temporary => polite && exit.asked == Asked::No,
+        }
+    }
+
+    /// Ends the process of a server that is given up; the actor exits with `why` when the whole group is gone.
+    fn end(&mut self, myself: &ActorRef<ServerMessage>, why: ServerFailure) {
+        let Life::Running { group, address, startup } = &self.life else { return };
+        startup.abort();
+        self.publish(ServerPhase::Stopping, group, *address);
+        stop_in_background(myself, group, self.blueprint.hung_grace);
+        self.life = Life::Ending { group: group.clone(), why };
+    }
+
+    async fn stop(&mut self) {
+        let grace = self.blueprint.grace;
+        match &self.life {
+            Life::Launching(launch) => {
+                launch.abort();
+                // A group that was spawned at the last moment went down with its message; the permit says when it is gone.
+                let permit =
+                    tokio::time::timeout(grace.length() + Duration::from_secs(5), self.blueprint.permit.acquire());
+                let _ = permit.await;
+                self.absent();
+            }
+            Life::Running { group, address, startup } => {
+                startup.abort();
+                self.publish(ServerPhase::Stopping, group, *address);
+                self.emit(Kind::ServerStopping { grace_s: grace.length().as_secs_f64() });
+                self.stopped(group.stop(grace).await);
+            }
+            Life::Ending { group, .. } => self.stopped(group.stop(grace).await),
+            Life::Gone => {}
+        }
+    }
+
+    fn stopped(&self, outcome: Result<Exit, Stuck>) {
+        match outcome {
+            Ok(exit) => {
+                let how = match exit.asked {
+                    Asked::No | Asked::Stop => exit.how.to_string(),
+                    Asked::Kill => {
+                        format!("{} after its grace of {} s", exit.how, self.blueprint.grace.length().as_secs_f64())
+                    }
+                };
+                self.emit(Kind::ServerStopped { how });
+                self.absent();
+            }
+            Err(stuck) => self.emit(Kind::ServerStopped { how: stuck.to_string() }),
+        }
+    }
+
+    /// Tells that this incarnation is over for `failure`, and answers the exit of the actor.
+    fn gone(&self, failure: ServerFailure) -> ActorProcessingErr {
+        self.emit(failure.event());
+        self.absent();
+        Box::new(SupervisedExit::from(failure))
+    }
+
+    fn absent(&self) {
+        if let Life::Running { group, .. } | Life::Ending { group, .. } = &self.life {
+            self.blueprint.forget(group.identity());
+        }
+        self.blueprint.view.send_replace(ServerView::absent(self.epoch()));
+    }
+
+    fn publish(&self, phase: ServerPhase, group: &ProcessGroup, address: SocketAddr) {
+        self.blueprint.view.send_replace(ServerView {
+            epoch: self.epoch(),
+            phase,
+            process: Some(group.identity().clone()),
+            url: Some(format!("http://{address}")),
+        });
+    }
+
+    /// Reads what the server writes until it writes no more, and tells the HealthActor of anything alarming.
+    fn read_output(&self, group: &ProcessGroup) {
+        let (output, logs) = (group.output(), self.blueprint.logs.clone());
+        let (siblings, epoch) = (self.siblings.clone(), self.epoch());
+        tokio::spawn(async move {
+            while let Some(line) = output.next().await {
+                if is_alarming(&line.text) {
+                    siblings.alarm(epoch, &line.text);
+                }
+                tracing::debug!(target: "mlx_tree::server::output", epoch, "{}", line.text);
+                logs.push(line.text);
+            }
+        });
+    }
+
+    fn tail(&self) -> Vec<String> {
+        match &self.life {
+            Life::Launching(_) | Life::Gone => Vec::new(),
+            Life::Running { group, .. } | Life::Ending { group, .. } => group.tail().last_lines(LAST_LINES),
+        }
+    }
+
+    fn epoch(&self) -> u64 {
+        self.context.epoch().get()
+    }
+
+    fn emit(&self, kind: Kind) {
+        self.blueprint.bus.emit(SERVER, self.epoch(), kind);
+    }
+}
+
+fn report_exit(myself: &ActorRef<ServerMessage>, group: &ProcessGroup) {
+    let (exited, myself) = (group.exited(), myself.clone());
+    tokio::spawn(async move {
+        let _ = myself.send_message(ServerMessage::Exited(exited.await));
+    });
+}
+
+fn stop_in_background(myself: &ActorRef<ServerMessage>, group: &ProcessGroup, grace: Grace) {
+    let (stopped, myself) = (group.stop(grace), myself.clone());
+    tokio::spawn(async move {
+        // That it is gone is reported by the one who waits for the exit.
+        if let Err(stuck) = stopped.await {
+            let _ = myself.send_message(ServerMessage::Stuck(stuck));
+        }
+    });
+}

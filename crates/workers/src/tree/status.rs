@@ -1,0 +1,191 @@
+//! The status document, put together from the control path's own facts at the moment of asking.
+
+use mlx_tree_api as api;
+use mlx_tree_policy::{BreakerState, JournalEntry, Ruling};
+use mlx_tree_process::usage;
+use mlx_tree_supervision::{ChildState, ChildStatus, ExitReason};
+
+use super::handle::{Inner, phase_of};
+use crate::SERVER;
+use crate::clock::Clock;
+use crate::health::Standing;
+use crate::server::diagnosis::Ending;
+use crate::server::{ServerFailure, ServerPhase, ServerView};
+
+pub(super) async fn compose(inner: &Inner) -> api::Status {
+    let clock = inner.blueprint.clock;
+    let supervisor = std::sync::Arc::clone(&inner.supervisor.status().borrow());
+    let view = inner.blueprint.view.borrow().clone();
+    let health = inner.health.borrow().clone();
+    let gate = inner.gate.snapshot();
+    let server = supervisor.child(SERVER);
+    let phase = phase_of(server.map(|child| &child.state), running_phase(&view, health.standing));
+    let memory_bytes = memory_of(&view).await;
+    let breaker = breaker_of(inner, &gate, clock);
+    let next_attempt_in_s = match phase {
+        api::Phase::Backoff | api::Phase::Suspended => gate.next.map(|at| clock.seconds_until(at)),
+        _ => None,
+    };
+    api::Status {
+        state: phase.state(),
+        process_pid: view.pid(),
+        restart_count: server.map_or(0, |child| child.restarts),
+        health_check_failures: health.failures,
+        circuit_breaker_state: breaker.state,
+        phase,
+        reason: reason_of(phase, server, &breaker, health.last_error.as_deref()),
+        next_attempt_in_s,
+        server: api::Server {
+            kind: inner.facts.kind.clone(),
+            model: inner.facts.model.clone(),
+            note: inner.facts.note.clone(),
+            url: view.url.clone(),
+            epoch: view.epoch,
+            ready_for_s: match view.phase {
+                ServerPhase::Ready { since } => Some(clock.seconds_since(since)),
+                _ => None,
+            },
+            memory_bytes,
+        },
+        breaker,
+        health: api::Health {
+            failures: health.failures,
+            failure_threshold: inner.facts.health_threshold,
+            last_ok_s_ago: health.last_ok.map(|at| clock.seconds_since(at)),
+            last_error: health.last_error,
+        },
+        children: supervisor.children.iter().map(|child| child_of(inner, child)).collect(),
+        last_exit: server.and_then(|child| exit_of(inner, child)),
+        journal: inner.gate.journal().iter().map(|entry| journal_of(entry, clock)).collect(),
+        supervisor: api::Supervisor {
+            pid: std::process::id(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            uptime_s: inner.started.elapsed().as_secs_f64(),
+            control: None,
+            state_dir: inner.blueprint.instance.as_ref().map(|instance| instance.dir().path().display().to_string()),
+        },
+    }
+}
+
+fn running_phase(view: &ServerView, standing: Standing) -> api::Phase {
+    match view.phase {
+        ServerPhase::Absent | ServerPhase::Starting => api::Phase::Starting,
+        ServerPhase::Loading => api::Phase::Loading,
+        ServerPhase::Stopping => api::Phase::Stopping,
+        ServerPhase::Ready { .. } => match standing {
+            Standing::Unwatched | Standing::Trusted => api::Phase::Ready,
+            Standing::Busy => api::Phase::Busy,
+            Standing::Suspect => api::Phase::Suspect,
+        },
+    }
+}
+
+fn reason_of(
+    phase: api::Phase,
+    server: Option<&ChildStatus>,
+    breaker: &api::Breaker,
+    last_error: Option<&str>,
+) -> Option<String> {
+    let last_exit = || server.and_then(|child| child.last_exit.as_ref()).map(|exit| exit.reason.to_string());
+    match phase {
+        api::Phase::Ready => None,
+        api::Phase::Starting | api::Phase::Loading => last_exit().map(|exit| format!("restarting after: {exit}")),
+        api::Phase::Busy | api::Phase::Suspect => last_error.map(str::to_owned),
+        api::Phase::Suspended => breaker.reason.clone().or_else(last_exit),
+        api::Phase::Stopped => Some("stopped on request".to_owned()),
+        api::Phase::Backoff | api::Phase::Stopping | api::Phase::Failed => last_exit(),
+    }
+}
+
+fn breaker_of(inner: &Inner, gate: &mlx_tree_policy::RestartSnapshot, clock: Clock) -> api::Breaker {
+    let (state, reason, half_open_in_s) = match &gate.breaker {
+        BreakerState::Closed => (api::BreakerState::Closed, None, None),
+        BreakerState::Open { until, reason, .. } => {
+            (api::BreakerState::Open, Some(reason.to_string()), until.map(|at| clock.seconds_until(at)))
+        }
+        BreakerState::HalfOpen { .. } => (api::BreakerState::HalfOpen, None, None),
+    };
+    let restart = &inner.facts.restart;
+    api::Breaker {
+        state,
+        reason,
+        half_open_in_s,
+        consecutive_failures: gate.consecutive_failures,
+        failure_threshold: restart.breaker.failure_threshold.into(),
+        restarts_in_window: u32::try_from(gate.restarts_in_window).unwrap_or(u32::MAX),
+        max_restarts: restart.intensity.max_restarts,
+        period_s: restart.intensity.period.as_secs_f64(),
+    }
+}
+
+fn child_of(inner: &Inner, child: &ChildStatus) -> api::Child {
+    api::Child {
+        id: child.id.to_string(),
+        state: match &child.state {
+            ChildState::Down => api::ChildState::Down,
+            ChildState::Starting => api::ChildState::Starting,
+            ChildState::Up => api::ChildState::Up,
+            ChildState::Ready => api::ChildState::Ready,
+            ChildState::Stopping | ChildState::Stuck => api::ChildState::Stopping,
+            ChildState::Waiting { .. } => api::ChildState::Waiting,
+            ChildState::Suspended { .. } => api::ChildState::Suspended,
+        },
+        epoch: child.epoch.get(),
+        restarts: child.restarts,
+        last_exit: child.last_exit.as_ref().map(|exit| exit.reason.to_string()),
+        next_start_in_s: child.next_start.map(|next| inner.blueprint.clock.seconds_until(next)),
+    }
+}
+
+fn exit_of(inner: &Inner, child: &ChildStatus) -> Option<api::Exit> {
+    let last = child.last_exit.as_ref()?;
+    let ago = inner.blueprint.clock.now().saturating_since(last.at);
+    let stamp = jiff::Timestamp::now().checked_sub(jiff::SignedDuration::try_from(ago).ok()?).ok()?;
+    let (reason, code, signal, cause) = match last.reason.downcast_ref::<ServerFailure>() {
+        Some(failure) => {
+            let (code, signal) = match failure.ending {
+                Some(Ending::Code(code)) => (Some(code), None),
+                Some(Ending::Signal(signal)) => (None, Some(signal)),
+                Some(Ending::Unknown) | None => (None, None),
+            };
+            (failure.reason.as_str().to_owned(), code, signal, failure.cause.clone())
+        }
+        None => (word_of(&last.reason).to_owned(), None, None, None),
+    };
+    Some(api::Exit {
+        epoch: child.epoch.get(),
+        at: stamp.to_string(),
+        reason,
+        code,
+        signal,
+        message: last.reason.to_string(),
+        cause,
+    })
+}
+
+fn word_of(reason: &ExitReason) -> &str {
+    reason.code()
+}
+
+fn journal_of(entry: &JournalEntry, clock: Clock) -> api::JournalEntry {
+    let decision = match entry.decision {
+        Ruling::Restart { after } => format!("restart after {} s", after.as_secs_f64()),
+        Ruling::Opened(cause) => format!("breaker opened ({cause})"),
+        Ruling::StaysOpen => "breaker stays open".to_owned(),
+        Ruling::HalfOpened => "breaker half-open: one trial".to_owned(),
+        Ruling::ProbationPassed => "breaker closed after the probation".to_owned(),
+        Ruling::Succeeded => "counts as a success: failures forgotten".to_owned(),
+        Ruling::Reset => "reset by the operator".to_owned(),
+    };
+    api::JournalEntry {
+        ago_s: clock.seconds_since(entry.when),
+        epoch: entry.epoch.unwrap_or(0),
+        reason: entry.reason.clone(),
+        decision,
+    }
+}
+
+async fn memory_of(view: &ServerView) -> Option<u64> {
+    let process = view.process.as_ref()?;
+    usage::of_group(process).await.ok().map(|usage| usage.memory_bytes)
+}

@@ -23,6 +23,18 @@ pub struct ConfigError {
     pub help: Option<String>,
 }
 
+/// The other side of a [`Problem::Conflict`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{key} = {value} (from {origin})")]
+pub struct OtherKey {
+    /// The key.
+    pub key: String,
+    /// Its value, as it may be shown.
+    pub value: String,
+    /// The layer that it comes from.
+    pub origin: Origin,
+}
+
 /// The kinds of things that can be wrong.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
@@ -61,12 +73,18 @@ pub enum Problem {
     #[error("{0}")]
     Invalid(String),
     /// The value makes no sense together with that of another key.
-    #[error("{reason}")]
+    #[error("{reason}; {with}")]
     Conflict {
-        /// The other key.
-        with: String,
         /// Why.
         reason: String,
+        /// The other key.
+        with: Box<OtherKey>,
+    },
+    /// Others could put another file in its place.
+    #[error("its directory can be changed by others (mode {mode:04o})")]
+    InWritableDirectory {
+        /// The directory's permissions.
+        mode: u32,
     },
     /// An address that others could reach.
     #[error("{0}")]

@@ -147,7 +147,7 @@ impl Layers {
     /// Adds a word for a key, read as the type of the key's default demands.
     fn add_text(&mut self, path: &[String], text: &str, origin: &Origin, errors: &mut Vec<ConfigError>) {
         let key = path.join(".");
-        match coerce(text, self.default_of(&key)) {
+        match coerce(&key, text, self.default_of(&key)) {
             Ok(value) => self.add_value(path, value, origin, errors),
             Err(help) => errors.push(ConfigError {
                 value: Some(show_safely(&key, &Value::from(text))),
@@ -272,7 +272,7 @@ fn is_free_table(key: &str) -> bool {
 
 /// Reads a word as the type of `default` demands; the error says what would be right. A key without a default is unknown,
 /// which is reported elsewhere.
-fn coerce(text: &str, default: Option<&Value>) -> Result<Value, String> {
+fn coerce(key: &str, text: &str, default: Option<&Value>) -> Result<Value, String> {
     match default {
         Some(Value::Bool(..)) => text.parse::<bool>().map(Value::from).map_err(|_| "true or false".to_owned()),
         Some(Value::Num(_, Num::F32(_) | Num::F64(_))) => {
@@ -280,8 +280,11 @@ fn coerce(text: &str, default: Option<&Value>) -> Result<Value, String> {
         }
         Some(Value::Num(..)) => text.parse::<i64>().map(Value::from).map_err(|_| "a whole number".to_owned()),
         Some(Value::Array(..)) => inline(text).ok_or_else(|| r#"a list, such as ["a", "b"]"#.to_owned()),
-        Some(Value::Dict(..)) => inline(text).ok_or_else(|| r#"a table, such as { NAME = "value" }"#.to_owned()),
-        Some(Value::String(..) | Value::Char(..) | Value::Empty(..)) | None => Ok(Value::from(text)),
+        Some(Value::Dict(..)) if is_free_table(key) => {
+            inline(text).ok_or_else(|| r#"a table, such as { NAME = "value" }"#.to_owned())
+        }
+        // A word in place of a section is refused with the section's other mistakes.
+        Some(Value::Dict(..) | Value::String(..) | Value::Char(..) | Value::Empty(..)) | None => Ok(Value::from(text)),
     }
 }
 

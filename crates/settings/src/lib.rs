@@ -29,7 +29,7 @@ mod value;
 
 pub use duration::{DurationError, format_duration, parse_duration};
 pub use environment::{Environment, Platform};
-pub use error::{ConfigError, ConfigErrors, Problem};
+pub use error::{ConfigError, ConfigErrors, OtherKey, Problem};
 pub use load::{FileUse, Loaded, Sources, UsedFile, load};
 pub use origin::{Flag, FlagValue, Origin};
 pub use reader::Entry;

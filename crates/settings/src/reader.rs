@@ -6,7 +6,7 @@ use figment::value::Value;
 
 use crate::layers::{Found, Layers};
 use crate::value::{Reject, Shown, nearest, show_safely};
-use crate::{ConfigError, Origin, Problem};
+use crate::{ConfigError, Origin, OtherKey, Problem};
 
 /// A key that has been read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,7 +68,10 @@ impl<'a> Reader<'a> {
         }
         let (blamed, with) =
             if self.found(other).origin > self.found(one).origin { (other, one) } else { (one, other) };
-        let problem = Problem::Conflict { with: with.to_owned(), reason: reason.to_owned() };
+        let other = self.found(with);
+        let value = show_safely(with, &other.value);
+        let with = Box::new(OtherKey { key: with.to_owned(), value, origin: other.origin });
+        let problem = Problem::Conflict { reason: reason.to_owned(), with };
         self.reject(blamed, Reject { problem, help: Some(help.to_owned()) });
     }
 

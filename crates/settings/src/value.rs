@@ -88,11 +88,7 @@ pub(crate) fn flag(value: &Value) -> Result<bool, Reject> {
 /// A whole number in a range that fits the type.
 pub(crate) fn integer<T: TryFrom<i128>>(range: RangeInclusive<i128>) -> impl Fn(&Value) -> Result<T, Reject> {
     move |value| {
-        let help = if *range.end() >= i128::from(u32::MAX) {
-            format!("a whole number of at least {}", range.start())
-        } else {
-            format!("a whole number from {} to {}", range.start(), range.end())
-        };
+        let help = format!("a whole number from {} to {}", range.start(), range.end());
         let number = value
             .to_i128()
             .or_else(|| value.to_u128().and_then(|number| i128::try_from(number).ok()))

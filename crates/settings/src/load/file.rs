@@ -15,6 +15,10 @@ const MAX_LEN: u64 = 1024 * 1024;
 /// Permission to write for the group and for everybody.
 const WRITABLE_BY_OTHERS: u32 = 0o022;
 
+/// Permission to write for everybody, and the bit that lets only owners rename and remove.
+const WRITABLE_BY_ALL: u32 = 0o002;
+const STICKY: u32 = 0o1000;
+
 /// Whether the file has to be there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Demand {
@@ -36,6 +40,10 @@ pub(super) fn add(
             (Problem::WritableByOthers { mode }, Some(help))
         }
         Ok((_, text)) => {
+            if let Some((directory, mode)) = writable_directory(path) {
+                let help = Some(format!("chmod o-w {}", directory.display()));
+                errors.push(error(origin, Problem::InWritableDirectory { mode }, help));
+            }
             layers.add_file(origin, &text, errors);
             return Some(UsedFile { path: path.clone(), used: FileUse::Read });
         }
@@ -44,8 +52,19 @@ pub(super) fn add(
         }
         Err(error) => (Problem::Unreadable(error.to_string()), None),
     };
-    errors.push(ConfigError { key: None, value: None, origin: origin.clone(), problem, help });
+    errors.push(error(origin, problem, help));
     None
+}
+
+fn error(origin: &Origin, problem: Problem, help: Option<String>) -> ConfigError {
+    ConfigError { key: None, value: None, origin: origin.clone(), problem, help }
+}
+
+/// The file's directory, if everybody may put another file in its place.
+fn writable_directory(path: &Path) -> Option<(&Path, u32)> {
+    let directory = path.parent()?;
+    let mode = std::fs::metadata(directory).ok()?.mode() & 0o7777;
+    (mode & WRITABLE_BY_ALL != 0 && mode & STICKY == 0).then_some((directory, mode))
 }
 
 /// The permissions and the text of one and the same file, whatever happens to its name meanwhile.

@@ -28,12 +28,13 @@ pub struct HealthSettings {
 impl HealthSettings {
     pub(super) fn read(section: &mut Section<'_, '_>) -> Self {
         let path = section.read("path", |value| path(text(value)?));
+        let (interval, timeout) = (section.read("interval", span), section.read("timeout", span));
         let threshold: u32 = section.read("failure_threshold", integer(1..=i128::from(u32::MAX)));
         let idle = section.read("canary_idle", duration);
         let settings = Self {
             path: (!path.is_empty()).then_some(path),
-            interval: section.read("interval", span),
-            timeout: section.read("timeout", span),
+            interval,
+            timeout,
             failure_threshold: NonZeroU32::new(threshold).unwrap_or(NonZeroU32::MIN),
             canary_idle: (!idle.is_zero()).then_some(idle),
             canary_timeout: section.read("canary_timeout", span),

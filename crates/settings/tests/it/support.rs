@@ -60,10 +60,6 @@ impl User {
         self.home.path()
     }
 
-    pub(crate) fn environment(&self) -> &Environment {
-        &self.environment
-    }
-
     /// Writes a file below the home directory that only its owner can change.
     pub(crate) fn write(&self, name: &str, text: &str) -> PathBuf {
         let path = self.home.path().join(name);

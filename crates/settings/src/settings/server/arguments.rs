@@ -7,12 +7,12 @@ use crate::Problem;
 use crate::reader::Section;
 use crate::value::Reject;
 
-/// What mlx-tree sets itself, with the key that sets it. argparse takes any unambiguous beginning of a flag for the flag.
+/// What mlx-tree sets itself, with what to do instead. argparse takes any unambiguous beginning of a flag for the flag.
 const RESERVED: [(&str, &str); 4] = [
-    ("--host", "server.host"),
-    ("--port", "server.port"),
-    ("--model", "server.model"),
-    ("--allowed-origins", "nothing: it stays restricted"),
+    ("--host", "use server.host"),
+    ("--port", "use server.port"),
+    ("--model", "use server.model"),
+    ("--allowed-origins", "leave it out: it stays restricted"),
 ];
 
 const REMOTE_CODE: &str = "--trust-remote-code";
@@ -32,7 +32,7 @@ pub(super) fn check(settings: &ServerSettings, section: &mut Section<'_, '_>) {
     for arg in &settings.args {
         if let Some((flag, instead)) = reserved(arg, settings.kind) {
             let problem = Problem::ReservedArgument { argument: name_of(arg).to_owned(), flag: flag.to_owned() };
-            section.reader().reject(&args_key, Reject { problem, help: Some(format!("use {instead}")) });
+            section.reader().reject(&args_key, Reject { problem, help: Some(instead.to_owned()) });
         }
     }
     for (flag, value) in command.iter().zip(command.iter().skip(1).map(Some).chain([None])) {
@@ -63,7 +63,7 @@ const fn needs_command(kind: ServerKind) -> bool {
 /// The reserved flag that an argument sets, and what to use instead.
 fn reserved(arg: &str, kind: ServerKind) -> Option<(&'static str, &'static str)> {
     if kind == ServerKind::LlamaCpp && name_of(arg) == "-m" {
-        return Some(("--model", "server.model"));
+        return Some(("--model", "use server.model"));
     }
     RESERVED.into_iter().find(|(flag, _)| abbreviates(arg, flag))
 }

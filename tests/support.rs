@@ -1,5 +1,7 @@
 //! What the end-to-end tests share: an mlx-tree of their own, with its own state, ports and end.
 
+#![allow(dead_code, unreachable_pub, reason = "a module of several test programs, each of which uses its part")]
+
 use std::fs::File;
 use std::io::Read as _;
 use std::os::unix::process::ExitStatusExt as _;
@@ -61,7 +63,8 @@ impl Setup {
 
     fn isolate(&mut self) {
         let home = self.home.path();
-        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("MLX_TREE__") || name.starts_with("XDG_")) {
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("MLX_TREE__") || name.starts_with("XDG_"))
+        {
             self.command.env_remove(name);
         }
         self.command
@@ -259,7 +262,9 @@ pub fn exists(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
     match stat {
         Ok(stat) => !stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with(['Z', 'X'])),
-        Err(_) => kill(Pid::from_raw(i32::try_from(pid).expect("a pid")), None).is_ok() && cfg!(not(target_os = "linux")),
+        Err(_) => {
+            kill(Pid::from_raw(i32::try_from(pid).expect("a pid")), None).is_ok() && cfg!(not(target_os = "linux"))
+        }
     }
 }
 

@@ -28,7 +28,7 @@ pub(crate) fn set_up(format: Format, level: &str) -> Result<(), String> {
     match format {
         // The events themselves are told in plain words; see `tell`.
         Format::Narration => {
-            let others = filter(&format!("{},mlx_tree::event=off", at_most_warn(level)))?;
+            let others = filter(&format!("{},mlx_tree::event=off{}", at_most_warn(level), told_already(level)))?;
             tracing_subscriber::fmt().with_env_filter(others).with_writer(io::stderr).without_time().init();
         }
         Format::Text => tracing_subscriber::fmt().with_env_filter(filter(level)?).with_writer(io::stderr).init(),
@@ -42,6 +42,11 @@ pub(crate) fn set_up(format: Format, level: &str) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// The supervisor's reports say once more what the narration says; they are for those who look closely.
+fn told_already(level: &str) -> &'static str {
+    if matches!(level, "debug" | "trace") { "" } else { ",mlx_tree::supervisor=off" }
 }
 
 /// Beside the narration, routine records are noise, unless somebody asks for them by `debug` or `trace`.

@@ -39,7 +39,7 @@ fn headline(status: &Status) -> String {
     let what = format!("{} {}", status.server.kind, status.server.model);
     let mut line = match (&status.server.url, status.phase) {
         (Some(url), Phase::Ready | Phase::Busy | Phase::Suspect) => format!("{what} serves at {url}"),
-        _ => format!("{what} is {}", status.phase),
+        (_, phase) => format!("{what} {}", said(phase)),
     };
     if let Some(reason) = status.reason.as_deref().filter(|_| status.phase != Phase::Ready) {
         let _ = write!(line, ": {reason}");
@@ -48,6 +48,20 @@ fn headline(status: &Status) -> String {
         let _ = write!(line, "\nnext attempt in {}", span(seconds));
     }
     line
+}
+
+/// The phase as the end of a sentence.
+const fn said(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Starting => "is being started",
+        Phase::Loading => "is loading",
+        Phase::Ready | Phase::Busy | Phase::Suspect => "serves",
+        Phase::Backoff => "is down",
+        Phase::Suspended => "is down and held back",
+        Phase::Stopping => "is being stopped",
+        Phase::Stopped => "is stopped",
+        Phase::Failed => "is down for good",
+    }
 }
 
 fn draw_child(out: &mut String, status: &Status, child: &Child, (branch, trunk): (&str, &str)) {

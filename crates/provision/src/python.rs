@@ -103,6 +103,18 @@ pub async fn resolve(
     managed(&Pins::current(module), surroundings, &data_dir.join("python"), progress).await
 }
 
+// === impl Choice ===
+
+impl From<&str> for Choice {
+    /// As the configuration has it: "auto", or an interpreter.
+    fn from(text: &str) -> Self {
+        match text {
+            "auto" => Self::Auto,
+            _ => Self::Interpreter(text.into()),
+        }
+    }
+}
+
 // === impl Module ===
 
 impl Module {

@@ -10,6 +10,7 @@ mod log;
 mod publish;
 mod shared;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use mlx_tree_policy::Monotonic;
@@ -70,9 +71,12 @@ pub(crate) struct Answered {
 
 /// What the driver keeps with each child.
 pub(crate) struct Payload {
-    start: Box<dyn Start>,
+    start: Guarded,
     running: Option<Running>,
 }
+
+/// The user's start closure; it may panic even when it is dropped.
+struct Guarded(Option<Box<dyn Start>>);
 
 struct Running {
     cell: ActorCell,
@@ -100,6 +104,23 @@ pub(crate) enum Announce {
 
 impl Payload {
     pub(crate) fn new(start: Box<dyn Start>) -> Self {
-        Self { start, running: None }
+        Self { start: Guarded(Some(start)), running: None }
+    }
+}
+
+// === impl Guarded ===
+
+impl Guarded {
+    /// Calls into the user's closure; a panic there is given as its text.
+    fn call<T>(&mut self, call: impl FnOnce(&mut dyn Start) -> T) -> Result<T, Arc<str>> {
+        let Some(start) = self.0.as_deref_mut() else { return Err("there is nothing to call".into()) };
+        catch_unwind(AssertUnwindSafe(|| call(start))).map_err(|panic| crate::panic::text(&*panic))
+    }
+}
+
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        let start = self.0.take();
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(start)));
     }
 }

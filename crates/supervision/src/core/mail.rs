@@ -88,7 +88,7 @@ impl<P> Supervisor<P> {
         (node.epoch == epoch && node.is_active()).then_some(index)
     }
 
-    fn heard_exit(&mut self, index: u32, reason: ExitReason) {
+    pub(super) fn heard_exit(&mut self, index: u32, reason: ExitReason) {
         if self.awaited == Some(index) {
             return self.awaited_ended(index, reason);
         }

@@ -91,7 +91,8 @@ impl<P> Supervisor<P> {
 
     pub(super) fn ignored(&mut self, index: u32) {
         if self.awaited != Some(index) || !matches!(self.table[index].state, State::Starting(_)) {
-            return;
+            // It was killed meanwhile; either way it is no more.
+            return self.heard_exit(index, ExitReason::Normal);
         }
         self.table.set_state(index, State::Down, self.now);
         self.event(index, EventKind::ChildIgnored);

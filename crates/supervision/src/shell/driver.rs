@@ -14,8 +14,8 @@ use crate::core::{self, Answer, Effect, Input, Key, Ticket};
 use crate::exit::SupervisedExit;
 use crate::start::{Body, Incarnation};
 use crate::{
-    ChildContext, ChildId, ChildState, Epoch, EventKind, ExitReason, Failure, FailureKind, StartError, SupervisorEvent,
-    SupervisorExit, SupervisorHandle, WaitReadyError,
+    ChildContext, ChildId, ChildState, Epoch, EventKind, ExitReason, Failure, FailureKind, StartError, Strategy,
+    SupervisorEvent, SupervisorExit, SupervisorHandle, WaitReadyError,
 };
 
 use super::publish::{self, PUBLISHED_AT_ONCE};
@@ -152,7 +152,7 @@ impl Driver {
         // A stranger that was linked to us is none of our business (OTP: the EXIT of an unknown pid).
         let Some((key, epoch)) = self.actors.remove(&actor) else { return };
         let Some(payload) = self.core.payload_mut(key) else { return };
-        payload.start.ended(epoch);
+        let _ = payload.start.call(|start| start.ended(epoch));
         let Some(running) = payload.running.take() else { return };
         let reason = match running.body.failed_boot() {
             Some(failure) => ExitReason::Failed(failure),
@@ -171,7 +171,7 @@ impl Driver {
             None => false,
         };
         if let Some(payload) = self.core.payload_mut(key) {
-            payload.start.ended(epoch);
+            let _ = payload.start.call(|start| start.ended(epoch));
         }
         let failure = match why {
             StartFailure::Panic(text) => {
@@ -209,6 +209,9 @@ impl Driver {
         if self.changed == Changed::Yes {
             self.changed = Changed::No;
             self.publish_change();
+            if !self.waiting_for_ready.is_empty() {
+                self.tell_who_waits();
+            }
         }
     }
 
@@ -237,8 +240,7 @@ impl Driver {
         let context = ChildContext { id, key, epoch, supervisor: self.handle.clone() };
         let supervisor = self.myself.get_cell();
         let Some(payload) = self.core.payload_mut(key) else { return };
-        let start = &mut payload.start;
-        match catch_unwind(AssertUnwindSafe(|| start.start(context, supervisor))) {
+        match payload.start.call(|start| start.start(context, supervisor)) {
             Ok(Ok(Incarnation { cell, spawned, panicked, body })) => {
                 self.actors.insert(cell.get_id(), (key, epoch));
                 payload.running = Some(Running { cell, panicked, body });
@@ -258,10 +260,7 @@ impl Driver {
             }
             // Through the mailbox, so that a child that fails for ever leaves room for others.
             Ok(Err(error)) => self.tell_myself(Message::StartFailed { key, epoch, why: StartFailure::Spawn(error) }),
-            Err(panic) => {
-                let why = StartFailure::Panic(crate::panic::text(&*panic));
-                self.tell_myself(Message::StartFailed { key, epoch, why });
-            }
+            Err(panic) => self.tell_myself(Message::StartFailed { key, epoch, why: StartFailure::Panic(panic) }),
         }
     }
 
@@ -285,9 +284,6 @@ impl Driver {
     fn event(&mut self, child: Option<ChildId>, epoch: Epoch, kind: EventKind, at: Monotonic) {
         self.changed = Changed::Yes;
         log::write(self.shared.name(), child.as_ref(), epoch, &kind);
-        if let Some(child) = &child {
-            self.tell_who_waits(child, epoch, &kind);
-        }
         let seq = self.next_seq;
         self.next_seq += 1;
         if self.shared.is_observed() {
@@ -297,48 +293,53 @@ impl Driver {
     }
 
     fn wait_ready(&mut self, id: ChildId, reply: oneshot::Sender<Result<Epoch, WaitReadyError>>) {
-        let answer = match self.core.child(id.as_str()) {
-            _ if self.exit.is_some() => Err(WaitReadyError::SupervisorGone),
-            None => Err(WaitReadyError::NotFound),
-            Some(child) => match child.state {
-                ChildState::Ready => Ok(child.epoch),
-                ChildState::Suspended { reason, .. } => Err(WaitReadyError::Suspended { reason }),
-                // Down in a group that will start again, or for good: the next event tells.
-                ChildState::Down if !self.core.is_busy() => Err(WaitReadyError::Down),
-                ChildState::Down
-                | ChildState::Starting
-                | ChildState::Up
-                | ChildState::Stopping
-                | ChildState::Stuck
-                | ChildState::Waiting { .. } => {
-                    self.waiting_for_ready.entry(id).or_default().push(reply);
-                    return;
-                }
-            },
-        };
-        let _ = reply.send(answer);
+        match self.readiness(&id) {
+            Some(answer) => {
+                let _ = reply.send(answer);
+            }
+            None => self.waiting_for_ready.entry(id).or_default().push(reply),
+        }
     }
 
-    fn tell_who_waits(&mut self, child: &ChildId, epoch: Epoch, kind: &EventKind) {
-        if self.waiting_for_ready.is_empty() {
-            return;
+    /// Whether a child is ready or will not become so by itself; `None` while it may.
+    fn readiness(&self, id: &ChildId) -> Option<Result<Epoch, WaitReadyError>> {
+        if self.exit.is_some() {
+            return Some(Err(WaitReadyError::SupervisorGone));
         }
-        let answer = match kind {
-            EventKind::ChildReady => Ok(epoch),
-            EventKind::ChildSuspended { reason, .. } => Err(WaitReadyError::Suspended { reason: reason.clone() }),
-            EventKind::ChildRemoved => Err(WaitReadyError::NotFound),
-            EventKind::ChildIgnored => Err(WaitReadyError::Down),
-            // The machine has already gone on: if the child is still down, nothing is under way.
-            EventKind::ChildStopped { .. } | EventKind::ChildExited { .. }
-                if !self.core.is_busy()
-                    && self.core.child(child.as_str()).is_some_and(|child| child.state == ChildState::Down) =>
-            {
-                Err(WaitReadyError::Down)
+        let Some(child) = self.core.child(id.as_str()) else { return Some(Err(WaitReadyError::NotFound)) };
+        match child.state {
+            ChildState::Ready => Some(Ok(child.epoch)),
+            ChildState::Suspended { reason, .. } => Some(Err(WaitReadyError::Suspended { reason })),
+            ChildState::Down if self.core.is_busy() || self.group_waits() => None,
+            ChildState::Down => Some(Err(WaitReadyError::Down)),
+            ChildState::Starting
+            | ChildState::Up
+            | ChildState::Stopping
+            | ChildState::Stuck
+            | ChildState::Waiting { .. } => None,
+        }
+    }
+
+    /// Whether a child that is down may be so because its group waits for a restart, or for a stuck member.
+    fn group_waits(&self) -> bool {
+        match self.core.config().strategy {
+            Strategy::OneForOne | Strategy::Dynamic => false,
+            Strategy::OneForAll | Strategy::RestForOne => {
+                self.core.children().any(|child| matches!(child.state, ChildState::Waiting { .. } | ChildState::Stuck))
             }
-            _ => return,
-        };
-        for reply in self.waiting_for_ready.remove(child).into_iter().flatten() {
-            let _ = reply.send(answer.clone());
+        }
+    }
+
+    fn tell_who_waits(&mut self) {
+        let settled: Vec<_> = self
+            .waiting_for_ready
+            .keys()
+            .filter_map(|id| self.readiness(id).map(|answer| (id.clone(), answer)))
+            .collect();
+        for (id, answer) in settled {
+            for reply in self.waiting_for_ready.remove(&id).into_iter().flatten() {
+                let _ = reply.send(answer.clone());
+            }
         }
     }
 

@@ -29,6 +29,8 @@ pub enum Act {
     ExitNormalAfter(Duration),
     /// Becomes ready, and does not end when asked to: it has to be killed.
     HangInStop,
+    /// Never becomes ready, and does not end when asked to: it has to be killed.
+    Wedged,
     /// Becomes ready, and takes this long to end when asked to.
     StopAfter(Duration),
     /// Becomes ready, and fails when asked to end.
@@ -123,6 +125,7 @@ impl Actor for MockChild {
             | Act::ExitNormal
             | Act::ExitNormalAfter(_)
             | Act::HangInStop
+            | Act::Wedged
             | Act::StopAfter(_)
             | Act::CrashInStop => Ok(()),
         }
@@ -147,7 +150,12 @@ impl Actor for MockChild {
                 self.context.ready();
                 Self::later(&myself, after, MockMessage::ExitNormal);
             }
-            Act::NeverReady | Act::HangInStart | Act::IgnoreStart | Act::FailStart | Act::PanicInStart => {}
+            Act::NeverReady
+            | Act::Wedged
+            | Act::HangInStart
+            | Act::IgnoreStart
+            | Act::FailStart
+            | Act::PanicInStart => {}
         }
         Ok(())
     }
@@ -171,7 +179,7 @@ impl Actor for MockChild {
 
     async fn post_stop(&self, _: ActorRef<Self::Msg>, (): &mut ()) -> Result<(), ActorProcessingErr> {
         match self.act {
-            Act::HangInStop => std::future::pending().await,
+            Act::HangInStop | Act::Wedged => std::future::pending().await,
             Act::StopAfter(after) => tokio::time::sleep(after).await,
             Act::CrashInStop => return Err(MockCrash.into()),
             _ => {}

@@ -1,0 +1,157 @@
+//! What supervision costs: the latency of a restart and the memory of a child, beside bare ractor.
+//!
+//! ```text
+//! cargo run --release -p mlx-tree-supervision --example cost
+//! ```
+#![allow(clippy::print_stdout)]
+
+use std::time::{Duration, Instant};
+
+use mlx_tree_supervision::{ChildSpec, Intensity, Slot, Supervisor};
+use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
+use tokio::sync::mpsc;
+
+const RESTARTS: u32 = 20_000;
+const CHILDREN: usize = 50_000;
+
+/// Reports each of its incarnations, and fails when told to.
+struct Child {
+    started: mpsc::UnboundedSender<ActorRef<()>>,
+}
+
+impl Actor for Child {
+    type Msg = ();
+    type State = ();
+    type Arguments = ();
+
+    async fn pre_start(&self, _: ActorRef<()>, (): ()) -> Result<(), ActorProcessingErr> {
+        Ok(())
+    }
+
+    async fn post_start(&self, myself: ActorRef<()>, (): &mut ()) -> Result<(), ActorProcessingErr> {
+        let _ = self.started.send(myself);
+        Ok(())
+    }
+
+    async fn handle(&self, _: ActorRef<()>, (): (), (): &mut ()) -> Result<(), ActorProcessingErr> {
+        Err("told to".into())
+    }
+}
+
+/// The least that a supervisor can do.
+struct Bare {
+    started: mpsc::UnboundedSender<ActorRef<()>>,
+}
+
+impl Bare {
+    async fn spawn(&self, myself: &ActorRef<()>) -> Result<(), ActorProcessingErr> {
+        let child = Child { started: self.started.clone() };
+        Actor::spawn_linked(None, child, (), myself.get_cell()).await?;
+        Ok(())
+    }
+}
+
+impl Actor for Bare {
+    type Msg = ();
+    type State = ();
+    type Arguments = usize;
+
+    async fn pre_start(&self, myself: ActorRef<()>, children: usize) -> Result<(), ActorProcessingErr> {
+        for _ in 0..children {
+            self.spawn(&myself).await?;
+        }
+        Ok(())
+    }
+
+    async fn handle_supervisor_evt(
+        &self,
+        myself: ActorRef<()>,
+        event: SupervisionEvent,
+        (): &mut (),
+    ) -> Result<(), ActorProcessingErr> {
+        match event {
+            SupervisionEvent::ActorFailed(..) | SupervisionEvent::ActorTerminated(..) => self.spawn(&myself).await,
+            SupervisionEvent::ActorStarted(_) | SupervisionEvent::ProcessGroupChanged(_) => Ok(()),
+        }
+    }
+}
+
+fn ours(children: usize, started: &mpsc::UnboundedSender<ActorRef<()>>) -> Supervisor {
+    let specs = (0..children).map(|n| {
+        let started = started.clone();
+        ChildSpec::actor(n.to_string(), move |_| (Child { started: started.clone() }, ()))
+    });
+    Supervisor::one_for_one().intensity(Intensity::new(u32::MAX, Duration::from_secs(1))).children(specs)
+}
+
+/// The mean time from telling a child to fail to its next incarnation.
+async fn latency(started: &mut mpsc::UnboundedReceiver<ActorRef<()>>) -> Duration {
+    let mut child = started.recv().await.expect("a child");
+    let begin = Instant::now();
+    for _ in 0..RESTARTS {
+        child.send_message(()).expect("a child that runs");
+        child = started.recv().await.expect("a child");
+    }
+    begin.elapsed() / RESTARTS
+}
+
+fn resident_kib() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+    line.and_then(|line| line.split_whitespace().nth(1)).and_then(|kib| kib.parse().ok()).unwrap_or(0)
+}
+
+async fn measure() {
+    let (sender, mut started) = mpsc::unbounded_channel();
+    let (bare, _) = Actor::spawn(None, Bare { started: sender.clone() }, 1).await.expect("a supervisor");
+    let floor = latency(&mut started).await;
+    bare.stop_and_wait(None, None).await.expect("an end");
+    let supervisor = ours(1, &sender).start().await.expect("a supervisor");
+    let with = latency(&mut started).await;
+    supervisor.stop().await;
+    println!("restart: bare ractor {floor:?}, supervised {with:?} ({:.2}x)", with.as_secs_f64() / floor.as_secs_f64());
+
+    let slot: Slot<()> = Slot::new();
+    let _ = slot.actor();
+    let before = resident_kib();
+    let (bare, _) = Actor::spawn(None, Bare { started: sender.clone() }, CHILDREN).await.expect("a supervisor");
+    let mut refs = Vec::with_capacity(CHILDREN);
+    for _ in 0..CHILDREN {
+        refs.push(started.recv().await.expect("a child"));
+    }
+    let floor = (resident_kib() - before) * 1024 / CHILDREN;
+    println!("memory: bare ractor {floor} bytes a child");
+    refs.clear();
+    bare.stop_and_wait(None, None).await.expect("an end");
+    tokio::time::sleep(Duration::from_millis(500)).await;
+
+    let before = resident_kib();
+    let begin = Instant::now();
+    let supervisor = ours(CHILDREN, &sender).start().await.expect("a supervisor");
+    println!("start: {CHILDREN} children in {:?}", begin.elapsed());
+    for _ in 0..CHILDREN {
+        refs.push(started.recv().await.expect("a child"));
+    }
+    println!("memory: supervised at most {} bytes a child beyond what was freed", (resident_kib() - before) * 1024 / CHILDREN);
+    let begin = Instant::now();
+    for child in &refs[..1000] {
+        child.send_message(()).expect("a child that runs");
+        started.recv().await.expect("a child");
+    }
+    println!("restart among {CHILDREN}: {:?}", begin.elapsed() / 1000);
+    let begin = Instant::now();
+    supervisor.stop().await;
+    println!("stop: {CHILDREN} children in {:?}", begin.elapsed());
+}
+
+fn main() {
+    for threads in [1, 2] {
+        println!("--- {threads} worker thread(s)");
+        tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(threads)
+            .enable_all()
+            .build()
+            .expect("a runtime")
+            .block_on(async { tokio::spawn(measure()).await.expect("a measurement") });
+    }
+}

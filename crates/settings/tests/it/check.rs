@@ -48,8 +48,8 @@ fn every_key_is_shown_with_its_value_and_its_origin() {
     health.interval = "90s"             # MLX_TREE__HEALTH__INTERVAL
     health.timeout = "5s"               # default
     health.failure_threshold = 3        # default
-    health.canary_idle = "300s"         # default
-    health.canary_timeout = "30s"       # default
+    health.canary_idle = "60s"          # default
+    health.canary_timeout = "120s"      # default
     health.stall_after = "60s"          # default
 
     shutdown.grace = "10s"              # default

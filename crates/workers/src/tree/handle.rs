@@ -170,7 +170,10 @@ impl Tree {
     pub async fn stop_server(&self) -> Result<(), VerbError> {
         self.operator("stop");
         let _one_at_a_time = self.inner.verbs.lock().await;
-        self.terminate().await
+        self.terminate().await?;
+        // A trial or a pending restart is off, and there is nothing left to be held back.
+        self.inner.gate.reset();
+        Ok(())
     }
 
     /// Stops the server if it runs, forgets its failures, starts it, and waits until it is ready.

@@ -111,7 +111,7 @@ fn breaker_of(inner: &Inner, gate: &mlx_tree_policy::RestartSnapshot, clock: Clo
         reason,
         half_open_in_s,
         consecutive_failures: gate.consecutive_failures,
-        failure_threshold: restart.breaker.failure_threshold.into(),
+        failure_threshold: restart.breaker.failure_threshold,
         restarts_in_window: u32::try_from(gate.restarts_in_window).unwrap_or(u32::MAX),
         max_restarts: restart.intensity.max_restarts,
         period_s: restart.intensity.period.as_secs_f64(),

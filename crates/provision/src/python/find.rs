@@ -15,11 +15,14 @@ const MAKERS: [&str; 6] = ["python3.13", "python3.12", "python3.11", "python3.10
 pub(super) fn interpreter(named: &Path, surroundings: &Surroundings) -> Result<PathBuf, PythonError> {
     let not_found = || PythonError::NotFound { interpreter: named.to_owned() };
     if named.is_dir() {
-        let inside = named.join("bin/python");
+        let inside = std::path::absolute(named.join("bin/python"));
+        let inside = inside.map_err(|error| PythonError::io("find", named, error))?;
         return if is_program(&inside) { Ok(inside) } else { Err(not_found()) };
     }
     if named.components().count() > 1 {
-        return if is_program(named) { Ok(named.to_owned()) } else { Err(not_found()) };
+        // The server may run in another directory.
+        let absolute = std::path::absolute(named).map_err(|error| PythonError::io("find", named, error))?;
+        return if is_program(&absolute) { Ok(absolute) } else { Err(not_found()) };
     }
     on_path(&named.to_string_lossy(), surroundings).next().ok_or_else(not_found)
 }

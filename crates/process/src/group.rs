@@ -24,8 +24,8 @@ use crate::output::{OutputLines, Tail};
 ///
 /// **Drop**: when the last handle goes, the group is stopped in the background (TERM, CONT, the
 /// launch's `drop_grace`, KILL); nothing is awaited, and [`ProcessGroup::exited`] futures still
-/// resolve. Requires a tokio runtime with I/O and time enabled; if the runtime is shut down, the
-/// group is killed on the spot.
+/// resolve. Requires a tokio runtime with I/O and time enabled (and a clock that is not paused: real
+/// processes take real time); if the runtime is shut down, the group is killed on the spot.
 #[derive(Clone)]
 pub struct ProcessGroup {
     inner: Arc<Inner>,

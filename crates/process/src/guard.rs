@@ -130,6 +130,10 @@ impl Guard {
 
     /// A line is shorter than `PIPE_BUF`, so it arrives whole or not at all.
     fn say(&self, line: &str) -> Result<(), GuardGone> {
+        // The pipe alone would not tell: a child of ours between fork and exec holds both its ends.
+        if self.ended.borrow().is_some() {
+            return Err(GuardGone);
+        }
         (&self.pipe).write_all(line.as_bytes()).map_err(|_| GuardGone)
     }
 }

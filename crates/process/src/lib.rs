@@ -27,6 +27,32 @@
 //!  Guard ───pipe──────▶ guard process ──on EOF───────────────────┘
 //! ```
 //!
+//! # One life
+//!
+//! ```no_run
+//! use mlx_tree_process::state::{InstanceLock, Record, ServerLock, StateDir, settle_orphan};
+//! use mlx_tree_process::{Grace, Guard, Launch, ProcessGroup};
+//!
+//! # async fn supervise() -> Result<(), Box<dyn std::error::Error>> {
+//! let dir = StateDir::open("/var/lib/mlx-tree/default")?;
+//! let instance = InstanceLock::acquire(&dir)?; // one supervisor per instance
+//! settle_orphan(&instance, Grace::DEFAULT).await?; // what an earlier one left behind
+//! let guard = Guard::start([std::env::current_exe()?.into_os_string(), "guard".into()])?;
+//!
+//! let launch = Launch::new(["python3", "-m", "mlx_lm.server", "--port", "8080"])
+//!     .env("PATH", "/usr/bin:/bin") // the whole environment: nothing is inherited
+//!     .lock(ServerLock::acquire(&instance).await?); // inherited: locked while any of it lives
+//! let group = ProcessGroup::spawn(launch)?;
+//! guard.protect(group.identity(), Grace::DEFAULT)?;
+//! Record { server: group.identity().clone(), port: 8080, nonce: group.nonce().into() }.write(&dir)?;
+//!
+//! let exit = group.exited().await; // or: group.stop(Grace::DEFAULT).await?
+//! guard.release(group.identity())?;
+//! println!("{exit}; last words: {:?}", group.tail().last_lines(3));
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! *Architecture invariant:* every signal sent by this program goes through one function,
 //! [`signal::send`] (`signal.rs`); it refuses pid ≤ 1, ourselves, and identities that no longer match.
 //!

@@ -137,3 +137,38 @@ impl std::fmt::Display for ResourceShortage {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sorted(errno: Errno) -> SpawnError {
+        SpawnError::from_exec(Path::new("/no/such/program"), errno.into())
+    }
+
+    /// F25 and F31: which are worth another try, and which are not.
+    #[test]
+    fn only_a_shortage_is_worth_another_try() {
+        for (errno, what) in [
+            (Errno::EAGAIN, ResourceShortage::Processes),
+            (Errno::ENOMEM, ResourceShortage::Memory),
+            (Errno::EMFILE, ResourceShortage::FileDescriptors),
+            (Errno::ENFILE, ResourceShortage::FileDescriptors),
+        ] {
+            let error = sorted(errno);
+            assert!(matches!(&error, SpawnError::Resources { what: found, .. } if *found == what), "{error:?}");
+            assert!(error.is_transient());
+        }
+        for errno in [Errno::ENOENT, Errno::EACCES, Errno::ENOEXEC, Errno::E2BIG] {
+            assert!(!sorted(errno).is_transient(), "{errno}");
+        }
+        assert!(matches!(sorted(Errno::E2BIG), SpawnError::Other { .. }));
+        assert_eq!(sorted(Errno::EAGAIN).to_string(), "/no/such/program: the system is short of processes");
+    }
+
+    #[test]
+    fn a_directory_is_called_one() {
+        let error = SpawnError::from_exec(Path::new("/"), Errno::EACCES.into());
+        assert!(matches!(error, SpawnError::IsDirectory { .. }), "{error:?}");
+    }
+}

@@ -16,6 +16,8 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::ptr;
+use std::thread;
+use std::time::Duration;
 
 use nix::libc;
 
@@ -82,7 +84,20 @@ pub(crate) fn start(program: Program<'_>) -> Result<Child, SpawnError> {
         command.pre_exec(move || Err(exec.run()))
     };
     default_sigchld();
-    command.spawn().map_err(|error| SpawnError::from_exec(&path, error))
+    spawn_patiently(&mut command).map_err(|error| SpawnError::from_exec(&path, error))
+}
+
+/// A program that was written a moment ago may still be open for writing in a child that another
+/// thread has forked and that has not executed its own program yet: ETXTBSY, for a moment.
+fn spawn_patiently(command: &mut Command) -> io::Result<Child> {
+    const TRIES: u32 = 10;
+    for _ in 1..TRIES {
+        match command.spawn() {
+            Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy => thread::sleep(Duration::from_millis(2)),
+            result => return result,
+        }
+    }
+    command.spawn()
 }
 
 /// Everything the child needs, as the system calls want it.

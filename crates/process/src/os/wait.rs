@@ -57,3 +57,25 @@ pub(crate) fn reap(pid: i32) -> (How, Core) {
         };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    /// This is the way of macOS; both systems run it here.
+    #[tokio::test]
+    async fn an_exit_is_noticed_by_sigchld_and_the_zombie_is_left_to_be_reaped() {
+        for (script, expected) in [("exit 3", How::Code(3)), ("sleep 0.1; kill -9 $$", How::Signal(9))] {
+            #[allow(clippy::zombie_processes, reason = "reaped by hand below, which is the point")]
+            let child = Command::new("/bin/sh").args(["-c", script]).spawn().expect("a shell");
+            let pid = child.id().cast_signed();
+            tokio::time::timeout(Duration::from_secs(20), child_ended_by_sigchld(pid)).await.expect("noticed");
+            assert!(has_ended(pid));
+            assert_eq!(crate::os::entry(pid).map(|entry| entry.life), Some(crate::os::Life::Zombie));
+            assert_eq!(reap(pid), (expected, Core::None));
+            assert_eq!(crate::os::entry(pid), None);
+            assert!(has_ended(pid), "what somebody has reaped has ended");
+        }
+    }
+}

@@ -2,13 +2,12 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::CommandExt;
 use std::path::Path;
 
 use mlx_tree_process::{Exit, How, Launch, ProcessGroup, SpawnError};
 use tokio::time::timeout;
 
-use crate::support::{LONG, assert_gone, helper, launch, spawn};
+use crate::support::{LONG, assert_gone, launch, spawn};
 
 async fn lines_of(launch: Launch) -> (Vec<String>, Exit) {
     let group = ProcessGroup::spawn(launch).expect("it starts");
@@ -55,8 +54,10 @@ async fn a_child_gets_exactly_what_it_is_given() {
 #[tokio::test]
 #[cfg(target_os = "linux")]
 async fn strays_of_our_own_parent_reach_nobody() {
+    use std::os::unix::process::CommandExt;
+
     let dir = tempfile::tempdir().expect("a directory");
-    let mut supervisor = std::process::Command::new(helper());
+    let mut supervisor = std::process::Command::new(crate::support::helper());
     supervisor.args(["supervise".as_ref(), dir.path().join("state").as_os_str(), "describe".as_ref()]);
     // SAFETY: plain system calls between fork and exec; "ignore" runs no code.
     #[allow(unsafe_code, reason = "this is the world that is to be survived")]

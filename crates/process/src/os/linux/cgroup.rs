@@ -3,9 +3,10 @@
 //! Only `cgroup.kill` and the list of members are used; no controller is switched on, so a plain
 //! directory of ours below our own group is enough. Best effort: `None` wherever that is not allowed.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+use std::{fs, io, thread};
 
 /// The control group of one life. Drop removes the directory if it is empty.
 #[derive(Debug)]
@@ -52,7 +53,13 @@ impl Cgroup {
 
 impl Drop for Cgroup {
     fn drop(&mut self) {
-        let _ = fs::remove_dir(&self.path);
+        // A process that is dead already may take the kernel another moment to leave.
+        for _ in 0..10 {
+            match fs::remove_dir(&self.path) {
+                Err(error) if error.kind() == io::ErrorKind::ResourceBusy => thread::sleep(Duration::from_millis(1)),
+                Ok(()) | Err(_) => break,
+            }
+        }
     }
 }
 

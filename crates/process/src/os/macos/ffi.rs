@@ -115,12 +115,12 @@ pub(super) fn sysctl_text(name: &CStr) -> Option<String> {
 /// Mach time units are not nanoseconds on Apple silicon.
 pub(super) fn mach_time(units: u64) -> Duration {
     #[allow(deprecated, reason = "libc points to the mach2 crate, which is not worth one call")]
-    let base = {
+    let (numerator, denominator) = {
         let mut base = libc::mach_timebase_info { numer: 1, denom: 1 };
         // SAFETY: it fills the structure that it is given.
         unsafe { libc::mach_timebase_info(&raw mut base) };
-        base
+        (base.numer, base.denom)
     };
-    let nanoseconds = u128::from(units) * u128::from(base.numer) / u128::from(base.denom.max(1));
+    let nanoseconds = u128::from(units) * u128::from(numerator) / u128::from(denominator.max(1));
     Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(u64::MAX))
 }

@@ -132,7 +132,10 @@ async fn measure() {
     for _ in 0..CHILDREN {
         refs.push(started.recv().await.expect("a child"));
     }
-    println!("memory: supervised at most {} bytes a child beyond what was freed", (resident_kib() - before) * 1024 / CHILDREN);
+    println!(
+        "memory: supervised at most {} bytes a child beyond what was freed",
+        (resident_kib() - before) * 1024 / CHILDREN
+    );
     let begin = Instant::now();
     for child in &refs[..1000] {
         child.send_message(()).expect("a child that runs");

@@ -429,6 +429,44 @@ proptest! {
 }
 
 #[test]
+fn a_stuck_temporary_child_does_not_keep_its_group_down() {
+    let plan = |restart, shutdown| Plan {
+        rules: ChildRules {
+            restart,
+            shutdown,
+            kind: ChildKind::Worker,
+            significance: Significance::Ordinary,
+            readiness: Readiness::Started,
+            on_intensity_exceeded: OnIntensityExceeded::Escalate,
+        },
+        policy: None,
+    };
+    let config = Config {
+        strategy: Strategy::OneForAll,
+        intensity: Intensity::new(1, Duration::from_secs(1)),
+        auto_shutdown: AutoShutdown::Never,
+        max_children: usize::MAX,
+        kill_grace: Duration::from_secs(2),
+        queries: QueryOrder::AtOnce,
+    };
+    let plans = [plan(Restart::Temporary, Shutdown::Kill), plan(Restart::Permanent, Shutdown::Kill)];
+    let mut world = World::new(config, &plans).unwrap();
+    let happenings = [
+        Happening::StartSucceeds(0),
+        Happening::StartSucceeds(0),
+        Happening::Ends(1, 3),
+        // The kill of the temporary child has no effect.
+        Happening::Time(2000),
+        Happening::StartSucceeds(0),
+    ];
+    for happening in &happenings {
+        world.happen(happening);
+    }
+    assert_eq!(world.core.child("a").unwrap().state, ChildState::Stuck);
+    assert_eq!(world.core.child("b").unwrap().state, ChildState::Ready);
+}
+
+#[test]
 fn queries_are_answered_while_an_operation_is_in_progress() {
     let rules = ChildRules {
         restart: Restart::Permanent,

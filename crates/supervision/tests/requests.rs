@@ -52,6 +52,11 @@ async fn a_child_that_waits_can_be_terminated_but_neither_restarted_nor_deleted(
     assert!(matches!(supervisor.restart_child("a").await, Err(RestartChildError::Restarting)));
     assert_eq!(supervisor.delete_child("a").await, Err(DeleteChildError::Restarting));
     supervisor.terminate_child("a").await.unwrap();
+    assert_eq!(
+        status.borrow().children[0].state,
+        ChildState::Down,
+        "the status knows it as soon as the answer is there"
+    );
     tokio::time::sleep(S(60)).await;
     let a = supervisor.which_children().await.unwrap().remove(0);
     assert_eq!((a.state, a.epoch.get()), (ChildState::Down, 1));

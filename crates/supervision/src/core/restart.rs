@@ -254,6 +254,11 @@ impl<P> Supervisor<P> {
                     self.begin_start(index, StartCause::Restart);
                     Some(group)
                 }
+                // A temporary child is not started again, so nobody waits for it.
+                State::Stuck { .. } if self.table[index].is_temporary() => {
+                    group.phase = GroupPhase::Start { cursor: self.table[index].next };
+                    Some(group)
+                }
                 // What comes after it may need it, so it stays down too, until this one starts.
                 State::Suspended { .. } | State::Stuck { .. } => None,
                 State::Starting(_) | State::Up | State::Ready | State::Stopping { .. } => {

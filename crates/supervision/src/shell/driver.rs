@@ -270,6 +270,9 @@ impl Driver {
 
     fn reply(&mut self, ticket: Ticket, answer: Answer) {
         let Some(reply) = self.calls.remove(&ticket) else { return };
+        // Some requests change a state without an event (a waiting child that is terminated), and whoever reads the answer
+        // must find it in the status.
+        self.publish_change();
         let actor = match &answer {
             Answer::Started { key, .. } => {
                 let payload = self.core.payload_mut(*key);

@@ -43,6 +43,9 @@ use operation::Operation;
 pub use table::Key;
 use table::Table;
 
+/// Above this, the number of restarts in the window is that of the last restart, and not searched anew.
+const MANY_RESTARTS: usize = 64;
+
 /// The rules that one child lives by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ChildRules {
@@ -382,10 +385,18 @@ impl<P> Supervisor<P> {
         &self.config
     }
 
-    /// How many restarts of the window are used up at `now`.
+    /// How many restarts of the window are used up at `now`. O(1): beyond 64, those are counted too that have expired
+    /// since the last restart.
     #[must_use]
     pub fn restarts_in_window(&self, now: Monotonic) -> usize {
-        self.window.used(now)
+        let admitted = self.window.admitted().size_hint().0;
+        let oldest = self.window.admitted().next();
+        match oldest {
+            None => 0,
+            Some(oldest) if now.saturating_since(oldest) <= self.config.intensity.period => admitted,
+            Some(_) if admitted > MANY_RESTARTS => admitted,
+            Some(_) => self.window.used(now),
+        }
     }
 
     /// How many children there are. O(1).

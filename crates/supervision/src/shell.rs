@@ -14,12 +14,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use mlx_tree_policy::Monotonic;
-use ractor::{ActorCell, SpawnErr};
+use ractor::{ActorCell, ActorProcessingErr};
 use tokio::sync::oneshot;
 
 use crate::core::{self, Answer, Call, Key};
-use crate::start::{Body, Panicked, Start};
-use crate::{ChildContext, ChildId, Epoch, StartError, SupervisorStatus, WaitReadyError};
+use crate::start::{Body, Obituary, Panicked, Start};
+use crate::{ChildId, Epoch, StartError, SupervisorStatus, WaitReadyError};
 
 pub(crate) use actor::SupervisorActor;
 pub(crate) use publish::PUBLISHED_AT_ONCE;
@@ -60,8 +60,9 @@ pub(crate) enum Message {
 
 /// Why an incarnation did not come up.
 pub(crate) enum StartFailure {
-    Spawn(SpawnErr),
+    Error(ActorProcessingErr),
     Panic(Arc<str>),
+    Killed,
 }
 
 pub(crate) struct Answered {
@@ -79,6 +80,7 @@ pub(crate) struct Payload {
 struct Guarded(Option<Box<dyn Start>>);
 
 struct Running {
+    epoch: Epoch,
     cell: ActorCell,
     panicked: Arc<Panicked>,
     body: Body,
@@ -95,7 +97,7 @@ pub(crate) struct Arguments {
 /// Who is told that all children have started.
 pub(crate) enum Announce {
     Starter(oneshot::Sender<Result<(), StartError>>),
-    Parent(ChildContext),
+    Parent(Obituary),
     /// It has been said.
     Nobody,
 }

@@ -1,13 +1,15 @@
 //! How an incarnation comes to be: the start closure of a spec, and the actor around the user's actor.
 
-use std::future::Future;
-use std::sync::Arc;
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 
 use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, SpawnErr, SupervisionEvent};
-use tokio::task::JoinHandle;
 
-use crate::shell::{Announce, SupervisorActor};
+use crate::shell::{Announce, Message, StartFailure, SupervisorActor};
 use crate::{ChildContext, Epoch, Slot, Supervisor, SupervisorHandle};
 
 /// Makes incarnations of one child.
@@ -22,8 +24,6 @@ pub(crate) trait Start: Send + 'static {
 /// A start that has begun.
 pub(crate) struct Incarnation {
     pub(crate) cell: ActorCell,
-    /// Fails if the actor does not come up. ractor tells nobody else.
-    pub(crate) spawned: JoinHandle<Result<JoinHandle<()>, SpawnErr>>,
     pub(crate) panicked: Arc<Panicked>,
     pub(crate) body: Body,
 }
@@ -49,11 +49,20 @@ pub(crate) struct SubtreeStart<F> {
     pub(crate) make: F,
 }
 
-/// The user's actor, watched.
+/// The user's actor, watched. The fields are dropped in this order: the actor is no more when the obituary is sent.
 struct Supervised<A: Actor> {
     actor: A,
     panicked: Arc<Panicked>,
     slot: Option<(Slot<A::Msg>, Epoch)>,
+    obituary: Obituary,
+}
+
+/// Tells the supervisor, when it is dropped, that a start has failed. ractor tells a supervisor nothing of an actor that
+/// does not come out of `pre_start`, in whatever way; what it hands to the spawner comes before the actor is dropped.
+pub(crate) struct Obituary {
+    context: ChildContext,
+    started: AtomicBool,
+    why: Mutex<Option<StartFailure>>,
 }
 
 /// Notes a panic that passes by.
@@ -68,12 +77,13 @@ where
 {
     fn start(&mut self, context: ChildContext, supervisor: ActorCell) -> Result<Incarnation, SpawnErr> {
         let epoch = context.epoch();
-        let (actor, arguments) = (self.make)(context);
+        let (actor, arguments) = (self.make)(context.clone());
+        let obituary = Obituary::new(context);
         let panicked = Arc::new(Panicked::default());
         let slot = self.slot.clone().map(|slot| (slot, epoch));
-        let supervised = Supervised { actor, panicked: panicked.clone(), slot };
-        let (actor, spawned) = ractor::ActorRuntime::spawn_linked_instant(None, supervised, arguments, supervisor)?;
-        Ok(Incarnation { cell: actor.get_cell(), spawned, panicked, body: Body::Actor })
+        let supervised = Supervised { actor, panicked: panicked.clone(), slot, obituary };
+        let (actor, _spawned) = ractor::ActorRuntime::spawn_linked_instant(None, supervised, arguments, supervisor)?;
+        Ok(Incarnation { cell: actor.get_cell(), panicked, body: Body::Actor })
     }
 
     fn ended(&mut self, epoch: Epoch) {
@@ -91,17 +101,13 @@ where
 {
     fn start(&mut self, context: ChildContext, supervisor: ActorCell) -> Result<Incarnation, SpawnErr> {
         let subtree = (self.make)(context.clone());
-        let prepared =
-            subtree.prepare(Announce::Parent(context)).map_err(|invalid| SpawnErr::StartupFailed(Box::new(invalid)))?;
-        let (actor, spawned) =
-            ractor::ActorRuntime::spawn_linked_instant(None, SupervisorActor, prepared.arguments, supervisor)?;
-        let handle = SupervisorHandle::new(actor.clone(), prepared.shared);
-        Ok(Incarnation {
-            cell: actor.get_cell(),
-            spawned,
-            panicked: Arc::new(Panicked::default()),
-            body: Body::Subtree(handle),
-        })
+        let prepared = subtree.prepare().map_err(|invalid| SpawnErr::StartupFailed(Box::new(invalid)))?;
+        let shared = prepared.shared();
+        let arguments = prepared.arguments(Announce::Parent(Obituary::new(context)));
+        let (actor, _spawned) =
+            ractor::ActorRuntime::spawn_linked_instant(None, SupervisorActor, arguments, supervisor)?;
+        let handle = SupervisorHandle::new(actor.clone(), shared);
+        Ok(Incarnation { cell: actor.get_cell(), panicked: Arc::new(Panicked::default()), body: Body::Subtree(handle) })
     }
 
     fn ended(&mut self, _epoch: Epoch) {}
@@ -119,6 +125,37 @@ impl Drop for Watch<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.0.0.store(true, Ordering::Release);
+        }
+    }
+}
+
+// === impl Obituary ===
+
+impl Obituary {
+    fn new(context: ChildContext) -> Self {
+        Self { context, started: AtomicBool::new(false), why: Mutex::new(None) }
+    }
+
+    pub(crate) const fn context(&self) -> &ChildContext {
+        &self.context
+    }
+
+    pub(crate) fn not_needed(&self) {
+        self.started.store(true, Ordering::Release);
+    }
+
+    fn died_of(&self, why: StartFailure) {
+        *self.why.lock().unwrap_or_else(PoisonError::into_inner) = Some(why);
+    }
+}
+
+impl Drop for Obituary {
+    fn drop(&mut self) {
+        if !*self.started.get_mut() {
+            let why = self.why.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+            let why = why.unwrap_or(StartFailure::Killed);
+            let (key, epoch) = (self.context.key, self.context.epoch);
+            self.context.supervisor().send(Message::StartFailed { key, epoch, why });
         }
     }
 }
@@ -143,10 +180,20 @@ impl<A: Actor> Actor for Supervised<A> {
         myself: ActorRef<Self::Msg>,
         arguments: Self::Arguments,
     ) -> Result<Self::State, ActorProcessingErr> {
-        self.watch(|| self.actor.pre_start(myself, arguments)).await
+        let mut starting = pin!(self.watch(|| self.actor.pre_start(myself, arguments)));
+        let outcome = poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| starting.as_mut().poll(context))) {
+            Ok(poll) => poll.map_err(StartFailure::Error),
+            Err(panic) => Poll::Ready(Err(StartFailure::Panic(crate::panic::text(&*panic)))),
+        });
+        outcome.await.map_err(|why| {
+            self.obituary.died_of(why);
+            "the start failed".into()
+        })
     }
 
     async fn post_start(&self, myself: ActorRef<Self::Msg>, state: &mut Self::State) -> Result<(), ActorProcessingErr> {
+        // From here on the actor is linked, and ractor tells the supervisor of its end.
+        self.obituary.not_needed();
         self.watch(|| self.actor.post_start(myself.clone(), state)).await?;
         if let Some((slot, epoch)) = &self.slot {
             slot.fill(*epoch, myself);

@@ -8,7 +8,7 @@ use ractor::Actor;
 use tokio::sync::{broadcast, oneshot};
 
 use crate::core;
-use crate::shell::{Announce, Arguments, Shared, SupervisorActor};
+use crate::shell::{Announce, Arguments, Payload, Shared, SupervisorActor};
 use crate::{AutoShutdown, ChildSpec, InvalidSpec, StartError, Strategy, SupervisorEvent, SupervisorHandle};
 
 /// How long after a kill a child counts as stuck, unless told otherwise.
@@ -27,9 +27,11 @@ pub struct Supervisor {
     events: Option<broadcast::Sender<SupervisorEvent>>,
 }
 
+/// A supervisor whose specs make sense.
 pub(crate) struct Prepared {
-    pub(crate) arguments: Arguments,
-    pub(crate) shared: Arc<Shared>,
+    core: core::Supervisor<Payload>,
+    shared: Arc<Shared>,
+    clock: Monotonic,
 }
 
 /// Stops a supervisor whose start nobody waits for any more.
@@ -146,7 +148,9 @@ impl Supervisor {
     /// (there is no retry at boot, and those started before it have been stopped in reverse order when this resolves).
     pub async fn start(self) -> Result<SupervisorHandle, StartError> {
         let (announce, started) = oneshot::channel();
-        let Prepared { arguments, shared } = self.prepare(Announce::Starter(announce))?;
+        let prepared = self.prepare()?;
+        let shared = prepared.shared();
+        let arguments = prepared.arguments(Announce::Starter(announce));
         let (actor, _task) = SupervisorActor::spawn(None, SupervisorActor, arguments)
             .await
             .map_err(|error| StartError::Spawn(error.to_string().into()))?;
@@ -164,11 +168,23 @@ impl Supervisor {
         }
     }
 
-    pub(crate) fn prepare(self, announce: Announce) -> Result<Prepared, InvalidSpec> {
+    pub(crate) fn prepare(self) -> Result<Prepared, InvalidSpec> {
         let specs = self.children.into_iter().map(ChildSpec::into_core).collect();
         let core = core::Supervisor::new(self.config, specs)?;
         let shared = Arc::new(Shared::new(self.name, self.clock, &core, self.events));
-        Ok(Prepared { arguments: Arguments { core, shared: shared.clone(), clock: self.clock, announce }, shared })
+        Ok(Prepared { core, shared, clock: self.clock })
+    }
+}
+
+// === impl Prepared ===
+
+impl Prepared {
+    pub(crate) fn shared(&self) -> Arc<Shared> {
+        self.shared.clone()
+    }
+
+    pub(crate) fn arguments(self, announce: Announce) -> Arguments {
+        Arguments { core: self.core, shared: self.shared, clock: self.clock, announce }
     }
 }
 

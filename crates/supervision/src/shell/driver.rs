@@ -89,6 +89,10 @@ impl Driver {
     }
 
     pub(super) fn boot(&mut self) {
+        if let Announce::Parent(obituary) = &self.announce {
+            // From here on the actor is linked, and ractor tells the parent of its end.
+            obituary.not_needed();
+        }
         self.step(Input::Boot);
     }
 
@@ -163,35 +167,22 @@ impl Driver {
 
     fn start_failed(&mut self, key: Key, epoch: Epoch, why: StartFailure) {
         let Some(payload) = self.core.payload_mut(key) else { return };
-        let panicked = match payload.running.take() {
-            Some(running) => {
-                self.actors.remove(&running.cell.get_id());
-                running.panicked.get()
-            }
-            None => false,
-        };
-        if let Some(payload) = self.core.payload_mut(key) {
-            let _ = payload.start.call(|start| start.ended(epoch));
+        if let Some(running) = payload.running.take_if(|running| running.epoch == epoch) {
+            self.actors.remove(&running.cell.get_id());
         }
-        let failure = match why {
-            StartFailure::Panic(text) => {
-                Failure::new(FailureKind::StartFailed, Severity::Transient, format!("panic: {text}"))
-            }
-            StartFailure::Spawn(SpawnErr::StartupFailed(error)) => {
+        let _ = payload.start.call(|start| start.ended(epoch));
+        let failed = |message| Failure::new(FailureKind::StartFailed, Severity::Transient, message);
+        let reason = match why {
+            StartFailure::Panic(text) => ExitReason::Failed(failed(format!("panic: {text}"))),
+            StartFailure::Killed => ExitReason::Killed,
+            StartFailure::Error(error) => {
                 if error.downcast_ref::<SupervisedExit>().is_some_and(SupervisedExit::is_ignore) {
                     return self.step(Input::Ignored { key, epoch });
                 }
-                let mut failure = Failure::from_error(FailureKind::StartFailed, error);
-                if panicked {
-                    failure.message = format!("panic: {}", failure.message).into();
-                }
-                failure
-            }
-            StartFailure::Spawn(error) => {
-                Failure::new(FailureKind::StartFailed, Severity::Transient, error.to_string())
+                ExitReason::Failed(Failure::from_error(FailureKind::StartFailed, error))
             }
         };
-        self.step(Input::Exited { key, epoch, reason: ExitReason::Failed(failure) });
+        self.step(Input::Exited { key, epoch, reason });
     }
 
     fn step(&mut self, input: Input<Payload>) {
@@ -241,25 +232,18 @@ impl Driver {
         let supervisor = self.myself.get_cell();
         let Some(payload) = self.core.payload_mut(key) else { return };
         match payload.start.call(|start| start.start(context, supervisor)) {
-            Ok(Ok(Incarnation { cell, spawned, panicked, body })) => {
+            Ok(Ok(Incarnation { cell, panicked, body })) => {
                 self.actors.insert(cell.get_id(), (key, epoch));
-                payload.running = Some(Running { cell, panicked, body });
-                let myself = self.myself.clone();
-                // ractor tells a supervisor nothing of a start that failed.
-                tokio::spawn(async move {
-                    let why = match spawned.await {
-                        Ok(Ok(_)) => return,
-                        Ok(Err(error)) => StartFailure::Spawn(error),
-                        Err(error) => match error.try_into_panic() {
-                            Ok(panic) => StartFailure::Panic(crate::panic::text(&*panic)),
-                            Err(_) => StartFailure::Panic("the start was cancelled".into()),
-                        },
-                    };
-                    let _ = myself.send_message(Message::StartFailed { key, epoch, why });
-                });
+                payload.running = Some(Running { epoch, cell, panicked, body });
             }
             // Through the mailbox, so that a child that fails for ever leaves room for others.
-            Ok(Err(error)) => self.tell_myself(Message::StartFailed { key, epoch, why: StartFailure::Spawn(error) }),
+            Ok(Err(error)) => {
+                let error = match error {
+                    SpawnErr::StartupFailed(error) => error,
+                    error @ (SpawnErr::ActorAlreadyStarted | SpawnErr::ActorAlreadyRegistered(_)) => error.into(),
+                };
+                self.tell_myself(Message::StartFailed { key, epoch, why: StartFailure::Error(error) });
+            }
             Err(panic) => self.tell_myself(Message::StartFailed { key, epoch, why: StartFailure::Panic(panic) }),
         }
     }
@@ -351,7 +335,8 @@ impl Driver {
             (Announce::Starter(starter), outcome) => {
                 let _ = starter.send(outcome);
             }
-            (Announce::Parent(context), Ok(())) => {
+            (Announce::Parent(obituary), Ok(())) => {
+                let context = obituary.context();
                 context.supervisor().send(Message::SubtreeStarted { key: context.key, epoch: context.epoch });
             }
             // The parent hears of the end, and reads the reason from the shared exit.

@@ -1,12 +1,15 @@
 //! The tree: who is whose child, and what each of them holds.
 //!
 //! ```text
-//!                    root supervisor (one for one)
-//!        ┌──────────────────┼──────────────────┬─ ─ ─ ─ ─ ─ ─ ┐
-//!   ServerWorker       HealthActor        BreakerActor     your own
-//!        │                                                 children
-//!   mlx_lm.server (its process group)
+//! root supervisor · one for one
+//! ├─ server    owns the process group of mlx_lm.server, and ends when that ends
+//! ├─ health    asks whether it is alive, busy or down, and tells its owner
+//! ├─ breaker   holds back restarts that do not help, then tries one
+//! └─ …         children of your own
 //! ```
+//!
+//! They are a [`ServerWorker`], a [`HealthActor`] and a [`BreakerActor`], started in this order and stopped in reverse. The
+//! README and `mlx-tree status` show the same picture.
 //!
 //! *Architecture Invariant:* the children know each other by [`Slot`]s and `watch`es only, and no child waits for another.
 
@@ -18,8 +21,8 @@ pub use handle::{Tree, TreeError, VerbError};
 use std::sync::Arc;
 use std::time::Duration;
 
-use mlx_tree_policy::{InvalidPolicy, RestartPolicyConfig, Standing};
-use mlx_tree_supervision::{ChildSpec, Readiness, Restart, Shutdown, Slot, Supervisor};
+use mlx_tree_policy::{InvalidPolicy, RestartPolicyConfig};
+use mlx_tree_supervision::{ChildSpec, Epoch, Readiness, Restart, Shutdown, Slot, Supervisor};
 use tokio::sync::watch;
 
 use crate::breaker::{BreakerActor, BreakerArguments, History, RestartGate};
@@ -73,23 +76,25 @@ pub(crate) fn root(
     health_view: &watch::Sender<HealthView>,
     gate: &RestartGate,
     history: Option<&History>,
+    held: bool,
 ) -> Supervisor {
     let siblings = Siblings::default();
     Supervisor::one_for_one()
         .clock_starts_at(blueprint.clock.now())
-        .child(server(blueprint, gate, &siblings))
+        .child(server(blueprint, gate, &siblings, held))
         .child(health_watcher(blueprint, health, served, health_view, &siblings))
         .child(breaker(blueprint, gate, history))
 }
 
-fn server(blueprint: &Arc<Blueprint>, gate: &RestartGate, siblings: &Siblings) -> ChildSpec {
+fn server(blueprint: &Arc<Blueprint>, gate: &RestartGate, siblings: &Siblings, held: bool) -> ChildSpec {
     let start_timeout = blueprint.start_timeout + blueprint.hung_grace.length() + SLACK;
     let shutdown = Shutdown::Timeout(blueprint.grace.length() + SLACK);
     let restart = blueprint.restart;
-    let (at_start, decide) = (gate.clone(), gate.clone());
+    let decide = gate.clone();
     let (blueprint, links) = (Arc::clone(blueprint), siblings.clone());
     ChildSpec::actor_in(&siblings.server, SERVER, move |context| {
-        let held = at_start.standing() != Standing::Free;
+        // Later incarnations are started by those who have asked the gate.
+        let held = held && context.epoch() == Epoch::NEVER.next();
         let arguments = ServerArguments { context, blueprint: Arc::clone(&blueprint), siblings: links.clone(), held };
         (ServerWorker, arguments)
     })

@@ -42,7 +42,9 @@ fn english(kind: &Kind) -> Option<(&'static str, String)> {
         Kind::TreeStarted { pid } => ("🌳", format!("Supervision tree started (PID: {pid})")),
         Kind::TreeStopping => ("🛑", "Stopping the tree".to_owned()),
         Kind::TreeStopped { reason } => ("🏁", format!("Tree stopped ({reason})")),
-        Kind::ServerSpawned { pid, url } => ("🚀", format!("Server process started (PID: {pid}), loading at {url}")),
+        Kind::ServerSpawned { pid, url } => {
+            ("🚀", format!("Server process started (PID: {pid}), loading; it will answer at {url}"))
+        }
         Kind::ServerReady { pid, .. } => ("✅", format!("MLX API Server is up and healthy (PID: {pid})")),
         Kind::ServerExited { code: Some(code), .. } => ("❌", format!("Server went down (code: {code})")),
         Kind::ServerExited { signal: Some(signal), .. } => ("❌", format!("Server went down (signal: {signal})")),
@@ -52,9 +54,7 @@ fn english(kind: &Kind) -> Option<(&'static str, String)> {
             ("🛑", format!("Stopping the server (SIGTERM, up to {grace_s:.0}s, then SIGKILL)"))
         }
         Kind::ServerStopped { how } => ("⏹️", format!("Server stopped ({how})")),
-        Kind::OrphanSettled { outcome } => {
-            ("🧹", format!("A server left behind by an earlier run was found: {outcome}"))
-        }
+        Kind::OrphanSettled { outcome } => ("🧹", format!("A server was left behind by an earlier run: {outcome}")),
         Kind::HealthMonitoring => ("🔍", "Monitoring loop started".to_owned()),
         Kind::HealthFailed { streak, threshold, .. } => ("⚠️", format!("Health check failed ({streak}/{threshold})")),
         Kind::HealthSuspected { reason } => ("🤔", format!("Server is suspect: {reason}")),
@@ -64,11 +64,12 @@ fn english(kind: &Kind) -> Option<(&'static str, String)> {
             ("⏳", format!("Waiting {delay_s:.1}s before the restart (exponential backoff)"))
         }
         Kind::BreakerOpened { reason, open_for_s } => {
-            ("🔴", format!("Circuit breaker OPEN: no restarts for {open_for_s:.0}s ({reason})"))
+            let span = if open_for_s.is_finite() { format!("for {open_for_s:.0}s") } else { "until reset".to_owned() };
+            ("🔴", format!("Circuit breaker OPEN: no restarts {span} ({reason})"))
         }
         Kind::BreakerHalfOpened => ("🟡", "Circuit breaker HALF_OPEN: one restart as a trial".to_owned()),
         Kind::BreakerClosed { reason } => ("🟢", format!("Circuit breaker CLOSED ({reason})")),
-        Kind::ChildExited { reason } => ("❌", format!("ended: {reason}")),
+        Kind::ChildExited { reason } => ("❌", format!("ended unexpectedly: {reason}")),
         Kind::OperatorRequested { verb } => ("👤", format!("Operator: {verb}")),
         Kind::ServerLoading | Kind::HealthBusy { .. } | Kind::ChildStarted => return None,
     })
@@ -77,34 +78,53 @@ fn english(kind: &Kind) -> Option<(&'static str, String)> {
 fn russian(kind: &Kind) -> Option<(&'static str, String)> {
     Some(match kind {
         Kind::TreeStarted { pid } => ("🌳", format!("Дерево супервизоров запущено (PID: {pid})")),
-        Kind::TreeStopping => ("🛑", "Остановка дерева".to_owned()),
-        Kind::TreeStopped { reason } => ("🏁", format!("Дерево остановлено ({reason})")),
-        Kind::ServerSpawned { pid, url } => ("🚀", format!("Процесс сервера запущен (PID: {pid}), загрузка на {url}")),
+        Kind::TreeStopping => ("🛑", "Дерево останавливается".to_owned()),
+        Kind::TreeStopped { reason } => {
+            let why = if reason == "stopped on request" { "по запросу" } else { reason };
+            ("🏁", format!("Дерево остановлено ({why})"))
+        }
+        Kind::ServerSpawned { pid, url } => {
+            ("🚀", format!("Процесс сервера запущен (PID: {pid}), идёт загрузка; адрес: {url}"))
+        }
         Kind::ServerReady { pid, .. } => ("✅", format!("MLX API Server запущен и здоров (PID: {pid})")),
         Kind::ServerExited { code: Some(code), .. } => ("❌", format!("Сервер упал (код: {code})")),
         Kind::ServerExited { signal: Some(signal), .. } => ("❌", format!("Сервер упал (сигнал: {signal})")),
         Kind::ServerExited { message, .. } => ("❌", format!("Сервер не работает: {message}")),
-        Kind::ServerUnhealthy { reason } => ("💔", format!("Сервер считается упавшим и завершается: {reason}")),
+        Kind::ServerUnhealthy { reason } => {
+            ("💔", format!("Сервер признан неработоспособным и будет завершён: {reason}"))
+        }
         Kind::ServerStopping { grace_s } => {
             ("🛑", format!("Остановка сервера (SIGTERM, до {grace_s:.0}с, затем SIGKILL)"))
         }
         Kind::ServerStopped { how } => ("⏹️", format!("Сервер остановлен ({how})")),
-        Kind::OrphanSettled { outcome } => ("🧹", format!("Найден сервер от прошлого запуска: {outcome}")),
+        Kind::OrphanSettled { outcome } => {
+            let outcome = outcome.replacen("ended", "завершён", 1);
+            ("🧹", format!("Найден сервер, оставшийся от прошлого запуска: {outcome}"))
+        }
         Kind::HealthMonitoring => ("🔍", "Запущен цикл мониторинга".to_owned()),
         Kind::HealthFailed { streak, threshold, .. } => ("⚠️", format!("Health check failed ({streak}/{threshold})")),
         Kind::HealthSuspected { reason } => ("🤔", format!("Сервер под подозрением: {reason}")),
-        Kind::HealthRecovered { after } => ("💚", format!("Проверки снова проходят (пропущено: {after})")),
+        Kind::HealthRecovered { after } => ("💚", format!("Health check снова проходит (пропущено подряд: {after})")),
         Kind::RestartGranted { .. } => ("🔄", "Попытка перезапуска сервера...".to_owned()),
         Kind::RestartDelayed { delay_s } => {
             ("⏳", format!("Ожидание {delay_s:.1}с перед перезапуском (exponential backoff)"))
         }
         Kind::BreakerOpened { reason, open_for_s } => {
-            ("🔴", format!("Circuit breaker OPEN: перезапуски заблокированы на {open_for_s:.0}с ({reason})"))
+            let span =
+                if open_for_s.is_finite() { format!("на {open_for_s:.0}с") } else { "до сброса".to_owned() };
+            ("🔴", format!("Circuit breaker OPEN: перезапуски заблокированы {span} ({reason})"))
         }
         Kind::BreakerHalfOpened => ("🟡", "Circuit breaker HALF_OPEN: один пробный перезапуск".to_owned()),
-        Kind::BreakerClosed { reason } => ("🟢", format!("Circuit breaker CLOSED ({reason})")),
-        Kind::ChildExited { reason } => ("❌", format!("завершился: {reason}")),
-        Kind::OperatorRequested { verb } => ("👤", format!("Оператор: {verb}")),
+        Kind::BreakerClosed { reason } => {
+            let why = match reason.as_str() {
+                "recovered" => "сервер восстановился",
+                "reset" => "сброшен оператором",
+                other => other,
+            };
+            ("🟢", format!("Circuit breaker CLOSED ({why})"))
+        }
+        Kind::ChildExited { reason } => ("❌", format!("неожиданно завершился: {reason}")),
+        Kind::OperatorRequested { verb } => ("👤", format!("Команда оператора: {verb}")),
         Kind::ServerLoading | Kind::HealthBusy { .. } | Kind::ChildStarted => return None,
     })
 }

@@ -22,9 +22,11 @@ use self::report::{Code, Report};
 pub(crate) fn main() -> Code {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
-        Err(error) => {
-            let _ = error.print();
-            return if error.use_stderr() { Code::Usage } else { Code::Ok };
+        Err(error) if error.use_stderr() => return Report::usage(&error).print(),
+        // Help, or the version.
+        Err(text) => {
+            let _ = text.print();
+            return Code::Ok;
         }
     };
     match dispatch(arguments) {
@@ -35,12 +37,13 @@ pub(crate) fn main() -> Code {
 
 fn dispatch(arguments: Arguments) -> Result<Code, Report> {
     let Arguments { command, settings } = arguments;
-    match command.unwrap_or(Command::Run) {
+    match command.unwrap_or(Command::Run { args: Vec::new() }) {
         // These two are other processes of ours; they read no settings.
         Command::Guard => std::process::exit(mlx_tree::process::guard::guard_main().into()),
         Command::StandIn { flags } => stand_in(flags),
-        Command::Run => {
-            let settings = settings::load(&settings)?;
+        Command::Run { args } => {
+            let args = (!args.is_empty()).then(|| mlx_tree::settings::Flag::list("--", "server.args", args));
+            let settings = settings::load_with(&settings, args.into_iter().collect())?;
             block_on(run::run(settings, run::What::Server))
         }
         Command::Demo { flags } => {
@@ -69,7 +72,12 @@ fn ask(settings: &arguments::SettingsArguments, verb: mlx_tree::control::Verb) -
 
 /// One thread: the program waits nearly always, and each further thread would cost memory for nothing.
 fn block_on(work: impl Future<Output = Result<Code, Report>>) -> Result<Code, Report> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        // A blocking task panics if there is no thread for it and none can be made: where processes are short, the one that
+        // there is must outlive the pause between two health checks.
+        .thread_keep_alive(std::time::Duration::from_secs(600))
+        .build();
     let runtime = runtime.map_err(|error| Report::new(Code::Bug, error))?;
     let outcome = runtime.block_on(work);
     // A blocking task that hangs (a dead disk) must not keep a program that is done.

@@ -4,12 +4,17 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-/// Keeps a local LLM server alive: an OTP-style supervision tree around mlx_lm.server.
-///
-/// Without a command it runs the tree in the foreground: it finds or makes a Python with mlx_lm, starts the server, watches
-/// it, and brings it back after any death. No configuration is needed.
+/// What `--help` says below the options.
+const AFTER_HELP: &str = "\
+Without a command mlx-tree runs the tree in the foreground: it finds or makes a Python with mlx_lm, starts the server, \
+watches it, and brings it back however it goes down. Nothing has to be configured; `mlx-tree check` shows what can be.
+
+Exit codes: 0 done, 1 refused, 64 wrong usage, 69 port taken, 70 a bug, 75 the tree gave up or another mlx-tree runs \
+already, 78 wrong configuration, 130 ended by Ctrl-C.";
+
+/// Keeps a local LLM server alive: an OTP-style supervision tree around mlx_lm.server
 #[derive(Debug, Parser)]
-#[command(name = "mlx-tree", version, max_term_width = 100, args_conflicts_with_subcommands = false)]
+#[command(name = "mlx-tree", version, max_term_width = 100, after_help = AFTER_HELP)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
@@ -20,6 +25,7 @@ pub(crate) struct Arguments {
 
 /// Where the settings come from.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Settings")]
 pub(crate) struct SettingsArguments {
     /// Read this configuration file too, over the user's own
     #[arg(long, value_name = "FILE", global = true)]
@@ -41,35 +47,36 @@ pub(crate) struct SettingsArguments {
     #[arg(long, value_name = "DIR", global = true)]
     pub(crate) state_dir: Option<PathBuf>,
 
-    /// How the log is written [log.format]
-    #[arg(long, value_name = "FORMAT", global = true)]
+    /// How the log is written: narration, text or json [log.format]
+    #[arg(long, value_name = "FORMAT", global = true, hide_possible_values = true)]
     pub(crate) log_format: Option<LogFormat>,
 }
 
-/// How the log is written.
+/// How the log is written: plain words for people, records as text, or records as JSON, one a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LogFormat {
-    /// Plain words for people
     Narration,
-    /// Records as text
     Text,
-    /// Records as JSON, one a line
     Json,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run the tree in the foreground (the same as no command)
-    Run,
+    Run {
+        /// Further arguments for the server, after `--` [server.args]
+        #[arg(last = true, value_name = "ARGS")]
+        args: Vec<String>,
+    },
     /// Run the tree over a built-in stand-in server: no Python, no MLX
     Demo {
-        /// Further flags for the stand-in, after `--`; `-- --help` lists them
+        /// Further flags for the stand-in, after `--`; `mlx-tree stand-in --help` lists them
         #[arg(last = true, value_name = "FLAGS")]
         flags: Vec<String>,
     },
     /// Show the running tree
     Status {
-        /// As the JSON document
+        /// Show it as JSON, as the control API answers it
         #[arg(long)]
         json: bool,
     },
@@ -77,18 +84,18 @@ pub(crate) enum Command {
     Start,
     /// Stop the server and keep it stopped; the tree stays
     Stop,
-    /// Stop the server, forget its failures, start it
+    /// Stop the server, forget its failures, and start it
     Restart,
     /// Forget all failures and close the breaker
     Reset,
-    /// End mlx-tree itself, and the server with it
+    /// End the server and mlx-tree itself
     Shutdown,
     /// Show what the server wrote
     Logs {
-        /// So many of the last lines
+        /// Show so many of the last lines
         #[arg(short = 'n', long, default_value_t = 50, value_name = "LINES")]
         lines: usize,
-        /// And those to come
+        /// Go on with those to come
         #[arg(short, long)]
         follow: bool,
     },
@@ -96,13 +103,13 @@ pub(crate) enum Command {
     Check,
     /// Find or make the Python environment and the model, and run nothing
     Setup,
-    /// The stand-in server of `demo`
+    /// Be the stand-in server of `demo`
     #[command(hide = true, disable_help_flag = true)]
     StandIn {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         flags: Vec<String>,
     },
-    /// Ends the server should mlx-tree be killed
+    /// End the server should mlx-tree be killed
     #[command(hide = true)]
     Guard,
 }

@@ -52,14 +52,18 @@ fn client(loaded: &Loaded) -> Result<Client, Report> {
 
 fn failed(error: ClientError) -> Report {
     let help = match &error {
-        ClientError::Access(AccessError::Absent(_)) => {
-            Some("start one with `mlx-tree`, or name its --state-dir".to_owned())
-        }
+        ClientError::Access(AccessError::Absent(_)) => Some(
+            "start one with `mlx-tree`; if it has a state directory of its own, name that with --state-dir".to_owned(),
+        ),
         ClientError::Access(AccessError::Forbidden(_)) => {
             Some("only the user who started it can command it".to_owned())
         }
         ClientError::Access(AccessError::Malformed { .. } | AccessError::Io { .. }) => None,
-        ClientError::Unreachable { pid, .. } => Some(format!("see whether process {pid} is still alive")),
+        ClientError::Unreachable { pid, source, .. } => Some(if source.is_connect() {
+            "nobody listens there any more: it was killed; `mlx-tree` starts another one".to_owned()
+        } else {
+            format!("see whether process {pid} is still alive")
+        }),
         ClientError::Refused(body) => body.help.clone(),
         ClientError::Malformed { .. } => Some("is it an mlx-tree of another version?".to_owned()),
     };

@@ -2,7 +2,13 @@
 
 use std::fmt::Write as _;
 
-use mlx_tree_api::{BreakerState, Child, Phase, Status};
+use mlx_tree_api::{BreakerState, Child, ChildState, Phase, Status};
+
+/// So many of the latest decisions are shown.
+const DECISIONS: usize = 3;
+
+/// So much of a message is shown. A line of Python's stderr can be very long.
+const LONGEST: usize = 160;
 
 /// Draws the status document for a terminal.
 #[must_use]
@@ -11,7 +17,10 @@ pub(crate) fn picture(status: &Status) -> String {
     let supervisor = &status.supervisor;
     let _ =
         writeln!(out, "mlx-tree {} · pid {} · up {}", supervisor.version, supervisor.pid, span(supervisor.uptime_s));
-    let _ = writeln!(out, "{}", headline(status));
+    let _ = writeln!(out, "{} · {} · {}", status.server.kind, status.server.model, headline(status));
+    if let Some(seconds) = status.next_attempt_in_s {
+        let _ = writeln!(out, "next attempt in {}", span(seconds));
+    }
     if let Some(note) = &status.server.note {
         let _ = writeln!(out, "note: {note}");
     }
@@ -28,26 +37,25 @@ pub(crate) fn picture(status: &Status) -> String {
     for (at, child) in status.children.iter().enumerate() {
         draw_child(&mut out, status, child, if at == last { ("└─", "  ") } else { ("├─", "│ ") });
     }
-    if let Some(entry) = status.journal.last() {
-        let _ = write!(out, "\nlast decision, {} ago: {}", span(entry.ago_s), entry.decision);
-        let _ = writeln!(out, " — {}", entry.reason);
-    }
+    draw_decisions(&mut out, status);
     out
 }
 
 fn headline(status: &Status) -> String {
-    let what = format!("{} {}", status.server.kind, status.server.model);
-    let mut line = match (&status.server.url, status.phase) {
-        (Some(url), Phase::Ready | Phase::Busy | Phase::Suspect) => format!("{what} serves at {url}"),
-        (_, phase) => format!("{what} {}", said(phase)),
+    let what = match (&status.server.url, status.phase) {
+        (Some(url), Phase::Ready | Phase::Busy | Phase::Suspect) => format!("serves at {url}"),
+        (_, phase) => said(phase).to_owned(),
     };
-    if let Some(reason) = status.reason.as_deref().filter(|_| status.phase != Phase::Ready) {
-        let _ = write!(line, ": {reason}");
+    let Some(reason) = status.reason.as_deref().map(short) else { return what };
+    match status.phase {
+        Phase::Ready => what,
+        Phase::Busy => format!("{what}, busy: {reason}"),
+        Phase::Suspect => format!("{what}, in doubt: {reason}"),
+        Phase::Starting | Phase::Loading => format!("{what}, {reason}"),
+        Phase::Backoff | Phase::Suspended | Phase::Stopping | Phase::Stopped | Phase::Failed => {
+            format!("{what}: {reason}")
+        }
     }
-    if let Some(seconds) = status.next_attempt_in_s {
-        let _ = write!(line, "\nnext attempt in {}", span(seconds));
-    }
-    line
 }
 
 /// The phase as the end of a sentence.
@@ -59,51 +67,54 @@ const fn said(phase: Phase) -> &'static str {
         Phase::Backoff => "is down",
         Phase::Suspended => "is down and held back",
         Phase::Stopping => "is being stopped",
-        Phase::Stopped => "is stopped",
+        Phase::Stopped => "is down",
         Phase::Failed => "is down for good",
     }
 }
 
 fn draw_child(out: &mut String, status: &Status, child: &Child, (branch, trunk): (&str, &str)) {
     let (mark, state, details) = match child.id.as_str() {
-        "server" => (phase_mark(status.phase), status.phase.as_str(), server_details(status, child)),
-        "breaker" => {
-            let state = status.breaker.state;
-            (breaker_mark(state), state.as_str(), breaker_details(status))
-        }
+        "server" => (phase_mark(status.phase), status.phase.as_str(), server_details(status)),
+        "breaker" => (breaker_mark(status.breaker.state), status.breaker.state.as_str(), breaker_details(status)),
         "health" => (plain_mark(child), child.state.as_str(), health_details(status)),
         _ => (plain_mark(child), child.state.as_str(), format!("restarts {}", child.restarts)),
     };
-    let line = format!("{branch} {:<9} {mark} {state:<10} epoch {:<4} {details}", child.id, child.epoch);
+    let line = format!("{branch} {:<9} {mark} {state:<10} {details}", child.id);
     let _ = writeln!(out, "{}", line.trim_end());
-    let own_exit = status.last_exit.as_ref().filter(|_| child.id == "server");
-    if let Some(exit) = own_exit {
-        let _ = writeln!(out, "{trunk}           last exit: {} — {}", exit.reason, exit.message);
+    if child.id == "server" {
+        if let Some(exit) = status.last_exit.as_ref().filter(|exit| !is_in_headline(status, &exit.message)) {
+            let _ = writeln!(out, "{trunk}           last exit: {}: {}", exit.reason, short(&exit.message));
+        }
     } else if let Some(exit) = &child.last_exit {
-        let _ = writeln!(out, "{trunk}           last exit: {exit}");
+        let _ = writeln!(out, "{trunk}           last exit: {}", short(exit));
     }
 }
 
-fn server_details(status: &Status, child: &Child) -> String {
+fn server_details(status: &Status) -> String {
     let mut details = String::new();
     if let Some(pid) = status.process_pid {
         let _ = write!(details, "pid {pid}  ");
     }
-    let _ = write!(details, "restarts {}", child.restarts);
+    let _ = write!(details, "epoch {}  restarts {}", status.server.epoch, status.restart_count);
     if let Some(ready) = status.server.ready_for_s {
         let _ = write!(details, "  ready for {}", span(ready));
     }
     if let Some(bytes) = status.server.memory_bytes {
-        #[expect(clippy::cast_precision_loss, reason = "shown with one digit")]
-        let megabytes = bytes as f64 / (1024.0 * 1024.0);
-        let _ = write!(details, "  {megabytes:.0} MiB");
+        let _ = write!(details, "  {}", memory(bytes));
     }
     details
 }
 
 fn health_details(status: &Status) -> String {
+    match status.phase {
+        Phase::Ready | Phase::Busy | Phase::Suspect => {}
+        Phase::Starting | Phase::Loading | Phase::Stopping | Phase::Backoff | Phase::Suspended => {
+            return "waits until the server is ready".to_owned();
+        }
+        Phase::Stopped | Phase::Failed => return "has nothing to watch".to_owned(),
+    }
     let health = &status.health;
-    let mut details = format!("{}/{} missed", health.failures, health.failure_threshold);
+    let mut details = format!("{}/{} checks missed", health.failures, health.failure_threshold);
     if let Some(ago) = health.last_ok_s_ago {
         let _ = write!(details, "  last answer {} ago", span(ago));
     }
@@ -112,11 +123,43 @@ fn health_details(status: &Status) -> String {
 
 fn breaker_details(status: &Status) -> String {
     let breaker = &status.breaker;
-    let mut details = format!("{} failures in a row", breaker.consecutive_failures);
-    if let Some(seconds) = breaker.half_open_in_s {
-        let _ = write!(details, "  half-open in {}", span(seconds));
+    match (breaker.state, breaker.half_open_in_s) {
+        (BreakerState::Closed, _) => {
+            format!("{}/{} failures in a row", breaker.consecutive_failures, breaker.failure_threshold)
+        }
+        (BreakerState::Open, Some(seconds)) => format!("no restarts; one trial in {}", span(seconds)),
+        (BreakerState::Open, None) => "no restarts until `mlx-tree reset`".to_owned(),
+        (BreakerState::HalfOpen, _) => "one restart as a trial".to_owned(),
     }
-    details
+}
+
+fn draw_decisions(out: &mut String, status: &Status) {
+    let first = status.journal.len().saturating_sub(DECISIONS);
+    for (at, entry) in status.journal[first..].iter().rev().enumerate() {
+        out.push_str(if at == 0 { "\nlast decisions, newest first\n" } else { "" });
+        let _ = write!(out, "  {:>12} ago  {}", span(entry.ago_s), entry.decision);
+        let told = status.last_exit.as_ref().is_some_and(|exit| exit.message == entry.reason);
+        let news = entry.reason != entry.decision && !told && !is_in_headline(status, &entry.reason);
+        let _ = if news { writeln!(out, ": {}", short(&entry.reason)) } else { writeln!(out) };
+    }
+}
+
+/// Whether the headline gives this as the reason: once is enough.
+fn is_in_headline(status: &Status, message: &str) -> bool {
+    status.phase != Phase::Ready && status.reason.as_deref().is_some_and(|reason| reason.contains(message))
+}
+
+fn short(message: &str) -> String {
+    match message.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{} …", &message[..end]),
+        None => message.to_owned(),
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "shown with one digit")]
+fn memory(bytes: u64) -> String {
+    let mebibytes = bytes as f64 / (1024.0 * 1024.0);
+    if mebibytes < 10_000.0 { format!("{mebibytes:.0} MiB") } else { format!("{:.1} GiB", mebibytes / 1024.0) }
 }
 
 const fn phase_mark(phase: Phase) -> &'static str {
@@ -142,11 +185,11 @@ const fn breaker_mark(state: BreakerState) -> &'static str {
 
 const fn plain_mark(child: &Child) -> &'static str {
     match child.state {
-        mlx_tree_api::ChildState::Ready | mlx_tree_api::ChildState::Up => "✅",
-        mlx_tree_api::ChildState::Starting => "🚀",
-        mlx_tree_api::ChildState::Waiting => "⏳",
-        mlx_tree_api::ChildState::Suspended => "🔴",
-        mlx_tree_api::ChildState::Stopping | mlx_tree_api::ChildState::Down => "🛑",
+        ChildState::Ready | ChildState::Up => "✅",
+        ChildState::Starting => "🚀",
+        ChildState::Waiting => "⏳",
+        ChildState::Suspended => "🔴",
+        ChildState::Stopping | ChildState::Down => "🛑",
     }
 }
 
@@ -171,12 +214,4 @@ fn span(seconds: f64) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::span;
-
-    #[test]
-    fn spans_read_as_people_say_them() {
-        let said = [0.0, 3.24, 12.4, 60.0, 200.0, 7500.0].map(span);
-        assert_eq!(said, ["0.0 s", "3.2 s", "12 s", "1 min", "3 min 20 s", "2 h 5 min"]);
-    }
-}
+mod tests;

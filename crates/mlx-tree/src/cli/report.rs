@@ -33,7 +33,7 @@ pub(crate) enum Code {
 pub(crate) struct Report {
     pub(crate) code: Code,
     pub(crate) error: Box<dyn Error + Send + Sync>,
-    pub(crate) help: Option<String>,
+    pub(crate) help: Vec<String>,
 }
 
 // === impl Code ===
@@ -48,15 +48,40 @@ impl From<Code> for ExitCode {
 
 impl Report {
     pub(crate) fn new(code: Code, error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self { code, error: error.into(), help: None }
+        Self { code, error: error.into(), help: Vec::new() }
     }
 
-    pub(crate) fn help(self, help: impl Into<String>) -> Self {
-        Self { help: Some(help.into()), ..self }
+    /// What clap found wrong with the command line.
+    pub(crate) fn usage(error: &clap::Error) -> Self {
+        let text = error.to_string();
+        let mut paragraphs = text.split("\n\n");
+        let (values, first): (Vec<_>, Vec<_>) =
+            paragraphs.next().unwrap_or_default().lines().partition(|line| line.trim_start().starts_with('['));
+        let mut report = Self::new(Code::Usage, first.join("\n").trim_start_matches("error: "));
+        for line in values {
+            report = report.help(line.trim().trim_matches(['[', ']']));
+        }
+        let mut command = "mlx-tree".to_owned();
+        for line in paragraphs.flat_map(str::lines).map(str::trim) {
+            if let Some(tip) = line.strip_prefix("tip: ") {
+                report = report.help(tip);
+            } else if let Some(usage) = line.strip_prefix("Usage: ") {
+                let words = usage.split(' ').take_while(|word| !word.starts_with(['[', '<', '-']));
+                command = words.collect::<Vec<_>>().join(" ");
+            }
+        }
+        report.help(format!("`{command} --help` shows what there is"))
     }
 
-    pub(crate) fn maybe_help(self, help: Option<String>) -> Self {
-        Self { help: help.or(self.help), ..self }
+    /// Adds a line of help.
+    pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
+        self.help.push(help.into());
+        self
+    }
+
+    pub(crate) fn maybe_help(mut self, help: Option<String>) -> Self {
+        self.help.extend(help);
+        self
     }
 
     /// The report as text.
@@ -67,7 +92,7 @@ impl Report {
             text.push_str(&format!("caused by: {cause}\n"));
             source = cause.source();
         }
-        if let Some(help) = &self.help {
+        for help in &self.help {
             text.push_str(&format!("help: {help}\n"));
         }
         text

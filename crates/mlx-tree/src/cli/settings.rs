@@ -28,7 +28,8 @@ pub(crate) fn load_with(arguments: &SettingsArguments, more: Vec<Flag>) -> Resul
 /// `mlx-tree check`.
 pub(crate) fn check(arguments: &SettingsArguments) -> Result<Code, Report> {
     let environment = Environment::capture();
-    let loaded = settings::load(&sources(arguments, &environment)).map_err(refused)?;
+    let loaded =
+        settings::load(&sources(arguments, &environment)).map_err(|errors| Report::new(Code::Config, errors))?;
     print(&loaded.to_string());
     Ok(Code::Ok)
 }
@@ -69,5 +70,5 @@ fn flags(arguments: &SettingsArguments) -> Vec<Flag> {
 }
 
 fn refused(errors: ConfigErrors) -> Report {
-    Report::new(Code::Config, errors).help("`mlx-tree check` shows every key with its value and where that comes from")
+    Report::new(Code::Config, errors).help("nothing was done; `mlx-tree check` reads it again, and shows what holds")
 }

@@ -227,6 +227,10 @@ impl<P> Supervisor<P> {
     }
 
     fn begin_group(&mut self, head: u32, then: AfterGroupStop) {
+        // If another member does not start, that one will bring the group up, and the head waits for nothing of its own.
+        if matches!(self.table[head].state, State::Waiting { .. }) {
+            self.table.set_state(head, State::Down, self.now);
+        }
         self.operation = Operation::Group(Group {
             head,
             phase: GroupPhase::Stop { cursor: self.table.last() },

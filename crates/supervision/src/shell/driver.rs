@@ -1,6 +1,7 @@
 //! Inputs to the machine, effects from the machine.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -28,7 +29,7 @@ pub(crate) struct Driver {
     handle: SupervisorHandle,
     pub(super) shared: Arc<Shared>,
     announce: Announce,
-    actors: HashMap<ActorId, (Key, Epoch)>,
+    actors: HashMap<ActorId, (Key, Epoch), BuildHasherDefault<PidHasher>>,
     calls: HashMap<Ticket, oneshot::Sender<Answered>>,
     next_ticket: u64,
     waiting_for_ready: HashMap<ChildId, Vec<oneshot::Sender<Result<Epoch, WaitReadyError>>>>,
@@ -50,6 +51,10 @@ struct Alarm {
     at: Monotonic,
     task: AbortHandle,
 }
+
+/// Actors are numbered one after the other, by nobody who means harm, so a multiplication spreads them well enough.
+#[derive(Default)]
+struct PidHasher(u64);
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Changed {
@@ -75,7 +80,7 @@ impl Driver {
             myself,
             shared,
             announce,
-            actors: HashMap::new(),
+            actors: HashMap::default(),
             calls: HashMap::new(),
             next_ticket: 0,
             waiting_for_ready: HashMap::new(),
@@ -449,6 +454,28 @@ impl Body {
                 | SupervisorExit::Killed => None,
             },
         }
+    }
+}
+
+// === impl PidHasher ===
+
+impl Hasher for PidHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.write_u64(u64::from(byte));
+        }
+    }
+
+    fn write_isize(&mut self, discriminant: isize) {
+        self.write_u64(discriminant.unsigned_abs() as u64);
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = (self.0.rotate_left(5) ^ number).wrapping_mul(0x517c_c1b7_2722_0a95);
     }
 }
 

@@ -48,7 +48,12 @@ impl Shared {
     }
 
     pub(super) fn publish(&self, status: Arc<SupervisorStatus>) {
-        self.status.send_replace(status);
+        // Waking nobody costs something, too.
+        let is_watched = self.status_is_watched();
+        self.status.send_if_modified(|current| {
+            *current = status;
+            is_watched
+        });
     }
 
     pub(crate) fn subscribe(&self) -> broadcast::Receiver<SupervisorEvent> {

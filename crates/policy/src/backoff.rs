@@ -38,6 +38,9 @@ pub enum InvalidBackoff {
 // === impl Backoff ===
 
 impl Backoff {
+    /// No delay at all: every restart is at once, as in OTP. Asked for by name, so that nobody gets it by a slip.
+    pub const NONE: Self = Self { initial: Duration::ZERO, max: Duration::ZERO, jitter: 0.0 };
+
     /// A curve that begins at `initial`, doubles with each further failure and never exceeds `max`.
     ///
     /// `jitter` is the fraction of a delay that chance may take away: 0 keeps the numbers exact, 1 spreads them evenly
@@ -56,6 +59,33 @@ impl Backoff {
             return Err(InvalidBackoff::Jitter(jitter));
         }
         Ok(Self { initial, max, jitter })
+    }
+
+    /// Akka's three numbers: `min(max, min * 2^(n-1)) * (1 + random_factor * r)`, to the same delays.
+    ///
+    /// Akka adds its jitter after the cap, so its longest delay is `max * (1 + random_factor)`, whatever `max` says. Here that
+    /// product is the curve's [`max`](Backoff::max), and jitter takes away from it.
+    ///
+    /// # Errors
+    /// [`InvalidBackoff`] if `min` is zero or above `max`, or `random_factor` is negative or no number.
+    pub fn from_min_max(min: Duration, max: Duration, random_factor: f64) -> Result<Self, InvalidBackoff> {
+        if !(random_factor >= 0.0 && random_factor.is_finite()) {
+            return Err(InvalidBackoff::Jitter(random_factor));
+        }
+        if random_factor == 0.0 {
+            return Self::new(min, max, 0.0);
+        }
+        let spread = 1.0 + random_factor;
+        let widened = |span: Duration| Duration::try_from_secs_f64(span.as_secs_f64() * spread).unwrap_or(Duration::MAX);
+        let Self { initial, max, .. } = Self::new(min, max, 0.0)?;
+        Self::new(widened(initial), widened(max), random_factor / spread)
+    }
+
+    /// The delays of a kubelet's `CrashLoopBackOff`: 10 s, doubling, up to 300 s. A kubelet's very first restart is not
+    /// delayed: see [`Schedule::crash_loop`](crate::Schedule::crash_loop).
+    #[must_use]
+    pub const fn crash_loop() -> Self {
+        Self { initial: Duration::from_secs(10), max: Duration::from_secs(300), jitter: 0.0 }
     }
 
     /// The delay before the restart that follows the `consecutive_failures`-th failure in a row (the first one is 1; 0 is
@@ -126,6 +156,11 @@ mod tests {
     const S: fn(u64) -> Duration = Duration::from_secs;
 
     #[test]
+    fn no_delay_stays_none_however_often_it_fails() {
+        assert!([1, 2, 40, u32::MAX].into_iter().all(|n| Backoff::NONE.delay(n, 0.5).is_zero()));
+    }
+
+    #[test]
     fn the_documented_delays_are_exact() {
         let backoff = Backoff::default();
         let delays: Vec<u64> = (1..=7).map(|n| backoff.delay(n, 0.9).as_secs()).collect();
@@ -159,7 +194,30 @@ mod tests {
         assert_eq!(backoff.delay(1, f64::NAN), S(2));
     }
 
+    #[test]
+    fn akkas_random_factor_must_be_a_number_that_lengthens() {
+        for wrong in [-0.1, f64::NAN, f64::INFINITY] {
+            assert!(matches!(Backoff::from_min_max(S(1), S(2), wrong), Err(InvalidBackoff::Jitter(_))));
+        }
+        assert_eq!(Backoff::from_min_max(S(0), S(2), 0.2), Err(InvalidBackoff::ZeroInitial));
+        assert_eq!(Backoff::from_min_max(S(3), S(2), 0.2), Err(InvalidBackoff::InitialAboveMax { initial: S(3), max: S(2) }));
+        assert_eq!(Backoff::from_min_max(S(3), S(30), 0.2).unwrap().max(), S(36));
+    }
+
     proptest! {
+        #[test]
+        fn akkas_numbers_give_akkas_delays(
+            min in 1_u64..10_000, extra in 0_u64..1_000_000, factor in 0.0..3.0_f64, n in 1_u32..40, chance in 0.0..=1.0_f64,
+        ) {
+            let (min, max) = (Duration::from_millis(min), Duration::from_millis(min + extra));
+            let capped = (min.as_secs_f64() * 2_f64.powi(n as i32 - 1)).min(max.as_secs_f64());
+            let akka = capped * (1.0 + factor * chance);
+            // Chance that lengthens there shortens here.
+            let ours = Backoff::from_min_max(min, max, factor).unwrap();
+            prop_assert!((ours.delay(n, 1.0 - chance).as_secs_f64() - akka).abs() < akka * 1e-6 + 1e-6);
+            prop_assert!(ours.delay(n, 0.0) <= ours.max());
+        }
+
         #[test]
         fn a_delay_never_exceeds_the_cap_nor_loses_more_than_the_jitter(
             initial in 1_u64..100_000, extra in 0_u64..10_000_000, jitter in 0.0..=1.0_f64,

@@ -14,7 +14,8 @@ use tokio::time::{Instant, timeout};
 
 use crate::support::{ENOUGH, LONG, assert_gone, helper, is_over, launch, spawn_ready, until};
 
-const SHORT: Grace = Grace::new(Duration::from_millis(200));
+/// More than a process that ends on TERM needs, even on a machine that is out of breath.
+const GRACE: Grace = Grace::new(Duration::from_secs(10));
 
 /// A helper that supervises a helper, with locks, guard and record.
 struct Supervisor {
@@ -60,6 +61,15 @@ async fn announced(supervisor: &mut Supervisor) -> Identity {
             let pid = text.strip_prefix("worker ").expect("the announcement").parse().expect("a pid");
             return Identity::of(pid).expect("alive");
         }
+    }
+}
+
+/// A test that fails leaves nobody behind either.
+impl Drop for Supervisor {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        let _ = send(Target::Group(&self.server), Signal::Kill);
     }
 }
 
@@ -152,7 +162,7 @@ async fn when_the_guard_was_killed_too_the_next_start_settles_the_orphan() {
 async fn nothing_to_settle(dir: &Path) -> Settled {
     let dir = StateDir::open(dir).expect("ours");
     let instance = InstanceLock::acquire(&dir).expect("its holder is gone");
-    settle_orphan(&instance, SHORT).await.expect("settled")
+    settle_orphan(&instance, GRACE).await.expect("settled")
 }
 
 fn guard() -> Guard {
@@ -163,12 +173,12 @@ fn guard() -> Guard {
 async fn a_guard_that_dies_is_noticed_and_the_next_one_protects_as_well() {
     let group = spawn_ready(&["sleep"]).await;
     let first = guard();
-    first.protect(group.identity(), SHORT).expect("it listens");
+    first.protect(group.identity(), GRACE).expect("it listens");
     kill(first.identity());
     assert_eq!(timeout(LONG, first.died()).await.expect("noticed"), How::Signal(9));
-    first.protect(group.identity(), SHORT).expect_err("nobody listens");
+    first.protect(group.identity(), GRACE).expect_err("nobody listens");
     let second = guard();
-    second.protect(group.identity(), SHORT).expect("it listens");
+    second.protect(group.identity(), GRACE).expect("it listens");
     drop(second);
     let exit = timeout(LONG, group.exited()).await.expect("the guard ends it");
     assert_eq!((exit.how, exit.asked), (How::Signal(15), Asked::No));
@@ -179,11 +189,11 @@ async fn a_guard_that_dies_is_noticed_and_the_next_one_protects_as_well() {
 async fn what_is_released_and_what_was_never_protected_is_left_alone() {
     let (released, stranger) = (spawn_ready(&["sleep"]).await, spawn_ready(&["sleep"]).await);
     let guard = guard();
-    guard.protect(released.identity(), SHORT).expect("it listens");
+    guard.protect(released.identity(), GRACE).expect("it listens");
     guard.release(released.identity()).expect("it listens");
     // The right pid, but not the process that was meant.
     let stale = Identity { start_time: stranger.identity().start_time + 1, ..stranger.identity().clone() };
-    guard.protect(&stale, SHORT).expect("it listens");
+    guard.protect(&stale, GRACE).expect("it listens");
     let died = guard.died();
     drop(guard);
     assert_eq!(timeout(LONG, died).await.expect("it ends"), How::Code(0));
@@ -198,7 +208,7 @@ async fn what_is_released_and_what_was_never_protected_is_left_alone() {
 async fn the_guard_is_deaf_to_polite_signals() {
     let group = spawn_ready(&["sleep"]).await;
     let guard = guard();
-    guard.protect(group.identity(), SHORT).expect("it listens");
+    guard.protect(group.identity(), GRACE).expect("it listens");
     // It has read the line when it is asleep again; its handlers are set before it reads.
     tokio::time::sleep(Duration::from_millis(100)).await;
     for signal in [Signal::Term, Signal::Interrupt] {
@@ -213,12 +223,21 @@ async fn the_guard_is_deaf_to_polite_signals() {
 /// The leader is gone and reaped, a member of its group lives on: the guard ends it, since a group's
 /// number is not given away while it has members.
 #[tokio::test]
+#[cfg(target_os = "linux")]
 async fn members_that_outlive_their_leader_are_ended_by_the_guard() {
     let temporary = tempfile::tempdir().expect("a directory");
     let mut supervisor = Supervisor::start(&temporary.path().join("state"), &["worker", "stay"]).await;
     let worker = announced(&mut supervisor).await;
     // Frozen, so that it does not notice the exit of the leader, which ends the group by itself.
-    send(Target::Process(&supervisor.identity), Signal::Stop).expect("frozen");
+    send(Target::Process(&supervisor.identity), Signal::Stop).expect("alive");
+    let pid = supervisor.identity.pid;
+    until("every thread of it is frozen", || {
+        let threads = std::fs::read_dir(format!("/proc/{pid}/task")).expect("alive");
+        threads
+            .flatten()
+            .all(|thread| std::fs::read_to_string(thread.path().join("stat")).is_ok_and(|stat| stat.contains(") T ")))
+    })
+    .await;
     kill(&supervisor.server);
     assert!(!is_over(&worker));
     supervisor.kill();

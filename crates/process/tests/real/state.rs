@@ -1,11 +1,12 @@
 //! The state directory, its locks, and strangers that must not be touched (F40, F42, F43, S16).
 
 use std::fs;
+use std::io::{BufRead, BufReader, Lines};
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::process::{Command, Stdio};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
-use mlx_tree_process::signal::{Signal, Target, send};
 use mlx_tree_process::state::{InstanceError, InstanceLock, Record, Settled, StateDir, StateError, settle_orphan};
 use mlx_tree_process::{Condition, Grace, Identity};
 
@@ -80,44 +81,65 @@ fn the_second_supervisor_is_told_the_pid_of_the_first() {
     InstanceLock::acquire(&place.dir).expect("free again; the file left behind is no obstacle");
 }
 
+/// A supervisor of the test below; killed on drop, so that its guard ends its server.
+struct Contender {
+    process: Child,
+    said: Lines<BufReader<ChildStdout>>,
+}
+
+impl Contender {
+    fn start(dir: &Path) -> Self {
+        let mut process = Command::new(helper())
+            .arg("supervise")
+            .arg(dir)
+            .arg("sleep")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the helper starts");
+        let said = BufReader::new(process.stdout.take().expect("piped")).lines();
+        Self { process, said }
+    }
+
+    fn line(&mut self) -> String {
+        self.said.next().expect("a line").expect("readable")
+    }
+}
+
+impl Drop for Contender {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
 /// F42.
 #[tokio::test]
 async fn of_many_supervisors_started_at_once_exactly_one_runs() {
     let temporary = tempfile::tempdir().expect("a directory");
     let dir = temporary.path().join("state");
-    let mut all: Vec<_> = (0..20)
-        .map(|_| {
-            let mut one = Command::new(helper());
-            one.arg("supervise").arg(&dir).arg("sleep").stdin(Stdio::null()).stdout(Stdio::piped());
-            one.spawn().expect("the helper starts")
-        })
-        .collect();
-    let outcome = tokio::task::spawn_blocking(move || {
-        use std::io::BufRead;
+    let race = move || {
+        let mut contenders: Vec<Contender> = (0..20).map(|_| Contender::start(&dir)).collect();
+        let firsts: Vec<String> = contenders.iter_mut().map(Contender::line).collect();
         let mut running = Vec::new();
         let mut refused = Vec::new();
-        for mut one in all.drain(..) {
-            let stdout = one.stdout.take().expect("piped");
-            let mut lines = std::io::BufReader::new(stdout).lines().map(|line| line.expect("readable"));
-            let first = lines.next().expect("a line");
+        for (mut contender, first) in contenders.drain(..).zip(firsts) {
             if first.starts_with("refused") {
-                assert_eq!(one.wait().expect("waited").code(), Some(75));
+                assert_eq!(contender.process.wait().expect("waited").code(), Some(75));
                 refused.push(first);
             } else {
-                running.push((one, lines.nth(1).expect("the server")));
+                running.push(contender);
             }
         }
         assert_eq!(running.len(), 1);
-        let (mut one, server) = running.remove(0);
-        let named = format!("(pid {})", one.id());
+        let mut winner = running.remove(0);
+        let named = format!("(pid {})", winner.process.id());
         let wrong: Vec<_> = refused.iter().filter(|line| !line.contains(&named)).collect();
         assert!(wrong.is_empty(), "{wrong:?} instead of {named}");
-        let supervisor = Identity::of(one.id().cast_signed()).expect("alive");
-        send(Target::Process(&supervisor), Signal::Kill).expect("alive");
-        one.wait().expect("reaped");
-        server.strip_prefix("server ").expect("an identity").parse::<Identity>().expect("an identity")
-    });
-    let server = outcome.await.expect("no panic");
+        let _guard = winner.line();
+        winner.line().strip_prefix("server ").expect("an identity").parse::<Identity>().expect("an identity")
+    };
+    let server = tokio::task::spawn_blocking(race).await.expect("no panic");
     crate::support::until("the guard ends the server", || crate::support::is_over(&server)).await;
 }
 

@@ -65,6 +65,8 @@ pub struct ChildStatus {
 /// How and when an incarnation ended.
 #[derive(Debug, Clone)]
 pub struct LastExit {
+    /// Which incarnation it was.
+    pub epoch: Epoch,
     /// The reason.
     pub reason: ExitReason,
     /// The moment the supervisor heard of it.

@@ -185,6 +185,7 @@ impl<P> Supervisor<P> {
     pub(super) fn ended(&mut self, index: u32, reason: &ExitReason) {
         let at = self.now;
         self.table.set_state(index, State::Down, at);
-        self.table[index].last_exit = Some(Box::new(LastExit { reason: reason.clone(), at }));
+        let epoch = self.table[index].epoch;
+        self.table[index].last_exit = Some(Box::new(LastExit { epoch, reason: reason.clone(), at }));
     }
 }

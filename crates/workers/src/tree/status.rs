@@ -153,7 +153,7 @@ fn exit_of(inner: &Inner, child: &ChildStatus) -> Option<api::Exit> {
         None => (word_of(&last.reason).to_owned(), None, None, None),
     };
     Some(api::Exit {
-        epoch: child.epoch.get(),
+        epoch: last.epoch.get(),
         at: stamp.to_string(),
         reason,
         code,

@@ -30,6 +30,15 @@ pub async fn of_group(leader: &Identity) -> io::Result<Usage> {
     spawn_blocking(move || sum(&leader)).await.map_err(io::Error::other)
 }
 
+/// How many processes of our control group, and of those below it, the kernel has killed for want of memory so far.
+/// A count that grew while a server died of SIGKILL is the proof of what is otherwise a suspicion.
+///
+/// `None` where that is not counted: on macOS, or without a memory controller.
+#[must_use]
+pub fn oom_kills() -> Option<u64> {
+    os::oom_kills()
+}
+
 fn sum(leader: &Identity) -> Usage {
     let mut total = Usage::default();
     match leader.presence() {

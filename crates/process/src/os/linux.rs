@@ -7,7 +7,7 @@ mod table;
 
 pub(crate) use self::cgroup::Cgroup;
 pub(crate) use self::locks::lock_holders;
-pub(crate) use self::memory::process_usage;
+pub(crate) use self::memory::{oom_kills, process_usage};
 pub(crate) use self::table::{command, entry, snapshot, variable};
 
 use std::fs;

@@ -59,6 +59,11 @@ pub(crate) fn process_usage(pid: i32) -> Option<(u64, Duration)> {
     Some((usage.ri_phys_footprint, ffi::mach_time(usage.ri_user_time + usage.ri_system_time)))
 }
 
+/// There is no such count here.
+pub(crate) fn oom_kills() -> Option<u64> {
+    None
+}
+
 /// Resolves when our child has ended, leaving it a zombie.
 ///
 /// SIGCHLD and not kqueue's `NOTE_EXIT`: this way is the fallback of Linux too and so is run by tests.

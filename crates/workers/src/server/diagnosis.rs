@@ -89,6 +89,9 @@ const TELLTALES: &[(&[&str], Reason)] = &[
     (&["SafetensorError"], Reason::BadModel),
     (&["[load_safetensors]"], Reason::BadModel),
     (&["failed to load model"], Reason::BadModel),
+    // mlx_lm's own words since 0.32, and Python's before that.
+    (&["generation thread died"], Reason::GenerationDied),
+    (&["Exception in thread", "(_generate)"], Reason::GenerationDied),
 ];
 
 /// Says why a process ended, from how it ended and its last lines of stderr, oldest first.
@@ -129,7 +132,9 @@ pub fn of_living(stderr: &[String], otherwise: Reason) -> Diagnosis {
 /// Whether `line`, just written by a server, is a sign that a thread of it has died: reason enough to ask for a canary.
 #[must_use]
 pub fn is_alarming(line: &str) -> bool {
-    line.starts_with("Exception in thread") || line.starts_with("Traceback (most recent call last)")
+    line.starts_with("Exception in thread")
+        || line.starts_with("Traceback (most recent call last)")
+        || line.contains("generation thread died")
 }
 
 /// The latest telltale in `stderr`, and the line that names the cause.
@@ -138,9 +143,12 @@ fn last_words(stderr: &[String]) -> (Option<Reason>, Option<String>) {
         let fits = |patterns: &&[&str]| patterns.iter().all(|pattern| line.contains(pattern));
         TELLTALES.iter().find(|(patterns, _)| fits(patterns)).map(|(_, reason)| (*reason, line.trim().to_owned()))
     });
+    let error = || stderr.iter().rev().find(|line| names_an_error(line)).map(|line| line.trim().to_owned());
     match telltale {
+        // That a thread died says nothing about why; the end of its traceback does.
+        Some((Reason::GenerationDied, line)) => (Some(Reason::GenerationDied), error().or(Some(line))),
         Some((reason, line)) => (Some(reason), Some(line)),
-        None => (None, stderr.iter().rev().find(|line| names_an_error(line)).map(|line| line.trim().to_owned())),
+        None => (None, error()),
     }
 }
 
@@ -290,6 +298,22 @@ mod tests {
         assert!(
             diagnosis.cause.expect("there is one").starts_with("huggingface_hub.errors.HFValidationError: Repo id")
         );
+    }
+
+    #[test]
+    fn a_dead_generation_thread_is_named_by_what_killed_it() {
+        let traceback = "Traceback (most recent call last):\n  File \"server.py\", line 745, in _generate\n\
+                         ValueError: text input must be of type `str`\n\
+                         127.0.0.1 - - [24/Nov/2026 08:45:26] \"GET /health HTTP/1.1\" 200 -";
+        for head in [
+            "Exception in thread Thread-1 (_generate):",
+            "2026-11-24 08:45:26,100 - ERROR - mlx_lm.server generation thread died: text input must be of type `str`",
+        ] {
+            assert!(is_alarming(head), "{head}");
+            let diagnosis = of_living(&lines(&format!("{head}\n{traceback}")), Reason::Unhealthy);
+            assert_eq!((diagnosis.reason, diagnosis.severity), (Reason::GenerationDied, Severity::Transient));
+            assert_eq!(diagnosis.cause.as_deref(), Some("ValueError: text input must be of type `str`"));
+        }
     }
 
     #[test]

@@ -48,7 +48,8 @@ impl ServerFailure {
     pub fn living(otherwise: Reason, why: &str, stderr: &[String]) -> Self {
         let Diagnosis { reason, severity, cause } = diagnosis::of_living(stderr, otherwise);
         let message = match &cause {
-            Some(cause) if reason != otherwise => format!("{why}: {cause}"),
+            // The point first: a line that is too long is cut at its end.
+            Some(cause) if reason != otherwise => format!("{}: {cause} ({why})", reason.as_str().replace('_', " ")),
             Some(_) | None => why.to_owned(),
         };
         Self { reason, severity, message, cause, ending: None }

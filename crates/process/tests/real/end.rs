@@ -157,3 +157,19 @@ async fn what_cannot_be_killed_is_reported_stuck_and_holds_what_it_holds() {
     let identity = group.identity().clone();
     until("it is gone", || is_over(&identity)).await;
 }
+
+/// The leader dies by itself, a worker cannot be killed: the exit is known after a while, and names it.
+#[tokio::test]
+async fn who_outlives_a_group_is_named() {
+    let unkillable =
+        launch(&["worker", "leave"]).killer(Arc::new(InVain::default())).cgroup(mlx_tree_process::CgroupUse::Never);
+    let group = ProcessGroup::spawn(unkillable).expect("it starts");
+    let worker = worker(&group.output()).await;
+    let exit = timeout(LONG, group.exited()).await.expect("nobody waits for ever");
+    assert_eq!((exit.how, exit.asked), (How::Code(0), Asked::No));
+    assert_eq!(exit.survivors.iter().map(|one| one.pid).collect::<Vec<_>>(), [worker.pid]);
+    assert!(exit.survivors[0].command.ends_with("ignore-term"), "{exit}");
+    assert!(exit.to_string().contains(&format!("left behind: pid {} (", worker.pid)), "{exit}");
+    send(Target::Process(&worker), Signal::Kill).expect("alive");
+    until("it is gone", || is_over(&worker)).await;
+}

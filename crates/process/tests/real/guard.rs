@@ -54,6 +54,7 @@ impl Supervisor {
 }
 
 /// The worker that the server announces; it may be quicker to say `ready` than its parent to announce it.
+#[cfg(target_os = "linux")]
 async fn announced(supervisor: &mut Supervisor) -> Identity {
     loop {
         let text = next(&mut supervisor.said, "said").await;

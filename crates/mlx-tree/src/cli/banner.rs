@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 
-use mlx_tree::settings::Settings;
+use mlx_tree::settings::{ServerKind, Settings};
 
 /// What the banner says.
 pub(crate) struct Banner<'a> {
@@ -20,28 +20,81 @@ pub(crate) struct Banner<'a> {
 impl Banner<'_> {
     /// The banner as text.
     pub(crate) fn text(&self) -> String {
-        let server = &self.settings.server;
-        let address = match server.port {
-            0 => format!("a free port of {}", server.host),
-            port => format!("http://{}", SocketAddr::new(server.host, port)),
-        };
         let mut text = format!("mlx-tree {} · pid {}\n", env!("CARGO_PKG_VERSION"), std::process::id());
-        let _ = writeln!(text, "  server   {} at {address}", self.kind);
-        let _ = writeln!(text, "  model    {}", self.model);
+        text.push_str(&row("server", &format!("{} at {}", self.kind, self.address())));
+        text.push_str(&row("model", self.model));
         if let Some(note) = self.note {
-            let _ = writeln!(text, "           ⚠️  {note}");
+            text.push_str(&row("", &format!("⚠️  {}", sentences(note))));
         }
         if let Some(python) = self.python {
-            let _ = writeln!(text, "  python   {python}");
+            text.push_str(&row("python", python));
         }
-        let _ = writeln!(text, "  control  http://{}/status", self.control);
-        text.push_str("  tree     root (one for one)\n");
-        text.push_str("           ├─ server   owns the process, restarts it by its policy\n");
-        text.push_str("           ├─ health   asks whether it is alive\n");
-        text.push_str("           └─ breaker  stops restarts that do not help\n");
-        text.push_str(
-            "  next     mlx-tree status · logs -f · stop · start · restart · reset     Ctrl-C ends it all\n\n",
-        );
+        text.push_str(&row("control", &format!("http://{}/status", self.control)));
+        text.push_str(&row(
+            "tree",
+            "root supervisor · one for one\n\
+             ├─ server    owns the process group of mlx_lm.server, and ends when that ends\n\
+             ├─ health    asks whether it is alive, busy or down, and tells its owner\n\
+             ├─ breaker   holds back restarts that do not help, then tries one\n\
+             └─ …         children of your own",
+        ));
+        if let Some(request) = self.request() {
+            text.push_str(&row("try", &request));
+        }
+        text.push_str(&row(
+            "next",
+            "mlx-tree status · logs -f · stop · start · restart · reset     Ctrl-C ends it all",
+        ));
+        text.push('\n');
         text
+    }
+
+    fn address(&self) -> String {
+        let server = &self.settings.server;
+        match server.port {
+            0 => format!("a free port of {}", server.host),
+            port => format!("http://{}", SocketAddr::new(server.host, port)),
+        }
+    }
+
+    /// A request to copy, where the address is known and no more than this is needed.
+    fn request(&self) -> Option<String> {
+        let server = &self.settings.server;
+        match server.kind {
+            ServerKind::MlxLm if server.port != 0 => Some(format!(
+                "curl {}/v1/completions -d '{{\"prompt\": \"Once upon a time\", \"max_tokens\": 20}}'",
+                self.address()
+            )),
+            ServerKind::MlxLm | ServerKind::MlxVlm | ServerKind::LlamaCpp | ServerKind::Openai | ServerKind::Http => {
+                None
+            }
+        }
+    }
+}
+
+/// One thing with its name; further lines stand below the first.
+pub(crate) fn row(name: &str, value: &str) -> String {
+    let mut text = String::new();
+    let mut name = name;
+    for line in value.lines() {
+        let _ = writeln!(text, "  {name:<9}{line}");
+        name = "";
+    }
+    text
+}
+
+/// A remark in lines that a terminal need not break.
+fn sentences(remark: &str) -> String {
+    remark.replace(". ", ".\n    ").replace("; ", ";\n    ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_remark_is_a_line_a_sentence() {
+        let shown = row("", &format!("⚠️  {}", sentences("it babbles. For a real one: mlx-tree --model a/b")));
+        assert_eq!(shown, "           ⚠️  it babbles.\n               For a real one: mlx-tree --model a/b\n");
     }
 }

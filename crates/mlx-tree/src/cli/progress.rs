@@ -1,84 +1,244 @@
-//! What is being done while the environment is made: a line a step, and a bar for what takes long.
+//! What is being done while the environment is made: a line a step, and on a terminal a bar for what takes long.
 
 use std::io::{self, IsTerminal as _, Write as _};
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use mlx_tree::provision::{Progress, Step};
 
-/// Shows steps on stderr: with bars on a terminal, in plain lines elsewhere.
+/// Redrawn so often even when nothing is reported: unpacking says nothing for half a minute, and must not look hung.
+const REDRAW: Duration = Duration::from_millis(120);
+/// Smaller downloads are not worth a line in a log.
+const WORTH_A_LINE: u64 = 1_000_000;
+
+/// Shows steps on stderr: with a bar on a terminal, in plain lines elsewhere.
 pub(crate) struct Shown {
-    bar: Option<ProgressBar>,
-    /// The last plain line, so that a download is told once and not a thousand times.
-    last: Mutex<String>,
+    work: Mutex<Work>,
+}
+
+/// What has been reported so far.
+struct Work {
+    screen: Screen,
+    begun: Instant,
+    downloads: Downloads,
+}
+
+/// What there is to write on.
+enum Screen {
+    /// A terminal on which nothing lasting has begun.
+    Terminal,
+    /// A terminal with a bar.
+    Bar(ProgressBar),
+    /// A file or a pipe.
+    Plain,
+}
+
+/// How much of it all has been downloaded.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Downloads {
+    /// Bytes of the files before the current one.
+    before: u64,
+    /// The current file, with its bytes so far and in all.
+    current: Option<(String, u64, u64)>,
+}
+
+/// What a step means for the person who waits.
+#[derive(Debug, PartialEq, Eq)]
+enum Shows {
+    /// A line that stays.
+    Line(String),
+    /// Something that is under way now, and gone with the next.
+    Now(String),
+    /// Nothing.
+    Nothing,
 }
 
 // === impl Shown ===
 
 impl Shown {
     pub(crate) fn new() -> Self {
-        let bar = io::stderr().is_terminal().then(|| {
-            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-            let style = ProgressStyle::with_template("  {spinner} {wide_msg} {bar:24} {elapsed}");
-            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-            bar
-        });
-        Self { bar, last: Mutex::default() }
-    }
-
-    fn line(&self, text: &str) {
-        match &self.bar {
-            Some(bar) => bar.suspend(|| {
-                let _ = writeln!(io::stderr(), "🔧 {text}");
-            }),
-            None => {
-                let _ = writeln!(io::stderr(), "🔧 {text}");
-            }
-        }
-    }
-
-    /// Whether `what` is news.
-    fn is_new(&self, what: &str) -> bool {
-        let mut last = self.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let new = *last != what;
-        what.clone_into(&mut last);
-        new
+        let screen = if io::stderr().is_terminal() { Screen::Terminal } else { Screen::Plain };
+        Self { work: Mutex::new(Work { screen, begun: Instant::now(), downloads: Downloads::default() }) }
     }
 }
 
 impl Progress for Shown {
     fn report(&self, step: Step) {
-        match (&self.bar, &step) {
-            (Some(bar), Step::Downloading { done, total, .. }) => {
-                bar.set_length(*total);
-                bar.set_position(*done);
-                bar.set_message(step.to_string());
+        self.work.lock().unwrap_or_else(PoisonError::into_inner).report(&step);
+    }
+}
+
+// === impl Work ===
+
+impl Work {
+    fn report(&mut self, step: &Step) {
+        match step {
+            // Asking interpreters is quick.
+            Step::Looking { .. } => {}
+            Step::MakingEnvironment { .. } | Step::WaitingForOther { .. } => {
+                self.begun = Instant::now();
+                self.begin_bar();
+                self.show(lasting(step));
             }
-            (None, Step::Downloading { what, total, .. }) => {
-                if self.is_new(what) {
-                    self.line(&format!("downloading {what} ({} MB)", total / 1_000_000));
+            Step::Installing { size, .. } => {
+                self.show(lasting(step));
+                if let (Screen::Bar(bar), Some(size)) = (&self.screen, size) {
+                    bar.set_length(size.download * 1_000_000);
+                    bar.set_style(style("  {spinner} {bar:24} {elapsed:>4}  {wide_msg}"));
                 }
             }
-            (Some(bar), Step::Line(line)) => {
-                bar.set_message(line.clone());
-                bar.tick();
-            }
-            // Asking interpreters is quick, and what pip says beside its downloads is for the bar.
-            (None, Step::Line(_)) | (_, Step::Looking { .. }) => {}
-            (_, Step::Ready { .. }) => {
-                if let Some(bar) = &self.bar {
-                    bar.finish_and_clear();
+            Step::Downloading { what, done, total } => {
+                let news = self.downloads.on(what, *done, *total);
+                match &self.screen {
+                    Screen::Bar(bar) => {
+                        bar.set_position(self.downloads.bytes().min(bar.length().unwrap_or(u64::MAX)));
+                        bar.set_message(format!("downloading {what} ({})", megabytes(*total)));
+                    }
+                    Screen::Plain if news && *total >= WORTH_A_LINE => {
+                        self.show(Shows::Line(format!("downloading {what} ({})", megabytes(*total))));
+                    }
+                    Screen::Plain | Screen::Terminal => {}
                 }
             }
-            (_, other) => self.line(&other.to_string()),
+            Step::Line(line) => {
+                let shows = of_pip(line);
+                if let (Screen::Bar(bar), Shows::Line(_)) = (&self.screen, &shows) {
+                    // Nothing more is downloaded, whatever was guessed.
+                    bar.set_position(bar.length().unwrap_or_default());
+                }
+                self.show(shows);
+            }
+            Step::Ready { .. } => {
+                let seconds = self.begun.elapsed().as_secs().max(1);
+                self.show(Shows::Line(format!("done in {seconds} s; the next start finds it there")));
+                self.end_bar();
+            }
+            other => self.show(lasting(other)),
+        }
+    }
+
+    fn begin_bar(&mut self) {
+        if matches!(self.screen, Screen::Terminal) {
+            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+            bar.set_style(style("  {spinner} {elapsed:>4}  {wide_msg}"));
+            bar.enable_steady_tick(REDRAW);
+            self.screen = Screen::Bar(bar);
+        }
+    }
+
+    fn end_bar(&mut self) {
+        if let Screen::Bar(bar) = &self.screen {
+            bar.finish_and_clear();
+            self.screen = Screen::Terminal;
+        }
+    }
+
+    fn show(&self, shows: Shows) {
+        match (shows, &self.screen) {
+            (Shows::Line(text), Screen::Bar(bar)) => {
+                bar.set_message("");
+                bar.suspend(|| write_line(&text));
+            }
+            (Shows::Line(text), Screen::Terminal | Screen::Plain) => write_line(&text),
+            (Shows::Now(text), Screen::Bar(bar)) => bar.set_message(text),
+            (Shows::Now(_), Screen::Terminal | Screen::Plain) | (Shows::Nothing, _) => {}
         }
     }
 }
 
-impl Drop for Shown {
+impl Drop for Work {
     fn drop(&mut self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
+        self.end_bar();
+    }
+}
+
+// === impl Downloads ===
+
+impl Downloads {
+    /// Takes a report in; answers whether it is the first one of its file.
+    fn on(&mut self, what: &str, done: u64, total: u64) -> bool {
+        let (news, before) = match &self.current {
+            Some((current, _, _)) if current == what => (false, 0),
+            // An older pip says that a download begins and no more: with the next one it is over.
+            Some((_, _, total)) => (true, *total),
+            None => (true, 0),
+        };
+        self.before += before;
+        self.current = Some((what.to_owned(), done, total));
+        news
+    }
+
+    fn bytes(&self) -> u64 {
+        self.before + self.current.as_ref().map_or(0, |(_, done, _)| *done)
+    }
+}
+
+fn lasting(step: &Step) -> Shows {
+    Shows::Line(match step {
+        Step::MakingEnvironment { directory } => {
+            format!(
+                "no Python here has the server's package; making an environment for it, once, in {}",
+                directory.display()
+            )
         }
+        Step::WaitingForOther { directory } => {
+            format!("another process is making the environment {}; waiting for it", directory.display())
+        }
+        Step::Verifying => "importing it once, so that the first start is quick".to_owned(),
+        other => other.to_string(),
+    })
+}
+
+/// What a line of pip's means.
+fn of_pip(line: &str) -> Shows {
+    if let Some(rest) = line.strip_prefix("Collecting ") {
+        let what = rest.split(" (from").next().unwrap_or(rest);
+        return Shows::Now(format!("looking for {what}"));
+    }
+    if let Some(packages) = line.strip_prefix("Installing collected packages: ") {
+        return Shows::Line(format!("unpacking {} packages", packages.split(", ").count()));
+    }
+    if line.starts_with("WARNING: ") {
+        return Shows::Line(format!("pip: {line}"));
+    }
+    Shows::Nothing
+}
+
+fn megabytes(bytes: u64) -> String {
+    format!("{}.{} MB", bytes / 1_000_000, bytes % 1_000_000 / 100_000)
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+fn write_line(text: &str) {
+    let _ = writeln!(io::stderr(), "🔧 {text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_what_pip_says_only_the_point_is_shown() {
+        let collecting = of_pip("Collecting numpy (from mlx-lm==0.32.2)");
+        assert_eq!(collecting, Shows::Now("looking for numpy".to_owned()));
+        let unpacking = of_pip("Installing collected packages: typing-extensions, tqdm, mlx-lm");
+        assert_eq!(unpacking, Shows::Line("unpacking 3 packages".to_owned()));
+        assert_eq!(of_pip("Successfully installed MarkupSafe-3.0.4 mlx-0.32.4"), Shows::Nothing);
+    }
+
+    #[test]
+    fn the_bar_moves_with_a_pip_that_tells_its_progress_and_with_one_that_does_not() {
+        let mut telling = Downloads::default();
+        assert!(telling.on("mlx 0.32.4", 0, 600));
+        assert!(!telling.on("mlx 0.32.4", 400, 600));
+        assert_eq!(telling.bytes(), 400);
+        let mut silent = Downloads::default();
+        let _ = silent.on("mlx 0.32.4", 0, 600);
+        assert!(silent.on("numpy 2.4.6", 0, 900));
+        assert_eq!(silent.bytes(), 600);
     }
 }

@@ -9,7 +9,7 @@ use mlx_tree::control::{self, Access, Bound, Done, Operator, Refusal, ServeError
 use mlx_tree::process::state::InstanceError;
 use mlx_tree::provision::Progress as _;
 use mlx_tree::provision::python::{Origin, Python};
-use mlx_tree::settings::{self, LogFormat};
+use mlx_tree::settings::{self, LogFormat, ServerKind};
 use mlx_tree::supervision::SupervisorExit;
 use mlx_tree::tree::{self, TreeError, VerbError};
 use mlx_tree::workers::bus::Bus;
@@ -17,7 +17,7 @@ use mlx_tree::{Builder, DEMO_KIND, DEMO_MODEL, DEMO_NOTE, Prepared, StartError, 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Notify, broadcast};
 
-use super::banner::Banner;
+use super::banner::{Banner, row};
 use super::logging::{self, Format};
 use super::progress::Shown;
 use super::report::{Code, Report};
@@ -82,11 +82,11 @@ pub(crate) async fn set_up(loaded: Loaded) -> Result<Code, Report> {
         end = signals.next() => return Ok(end.code()),
     };
     if let Some(python) = &prepared.python {
-        print(&format!("python  {}\n", describe(python)));
+        print(&row("python", &describe(python, loaded.settings.server.kind)));
     }
-    print(&format!("model   {}\n", prepared.model));
+    print(&row("model", &prepared.model));
     if let Some(note) = &prepared.note {
-        print(&format!("note    {note}\n"));
+        print(&row("note", note));
     }
     Ok(Code::Ok)
 }
@@ -166,15 +166,16 @@ fn greet(loaded: &Loaded, control: SocketAddr, prepared: &Prepared, what: What) 
     let _ = io::stderr().write_all(banner.text().as_bytes());
 }
 
-fn describe(python: &Python) -> String {
+/// The interpreter in two lines: what it is, and where. A kind that runs in Python is called like its module.
+fn describe(python: &Python, kind: ServerKind) -> String {
     let origin = match python.origin {
         Origin::Configured => "as configured",
         Origin::VirtualEnv => "of the active virtual environment",
         Origin::Path => "found on PATH",
         Origin::Managed => "of the managed environment",
     };
-    let (module, version) = (&python.module_version, &python.version);
-    format!("{version} with mlx {module}, {origin}: {}", python.interpreter.display())
+    let (kind, module) = (kind.as_str(), &python.module_version);
+    format!("{} with {kind} {module}, {origin}\n{}", python.version, python.interpreter.display())
 }
 
 fn port_taken(error: ServeError) -> Report {

@@ -159,10 +159,11 @@ impl Launch {
     }
 
     /// Sends signals to the group through `killer` instead of the system's; for tests of what
-    /// cannot be killed.
+    /// cannot be killed. There is no control group then, which would end it all the same.
     #[must_use]
     pub fn killer(mut self, killer: Arc<dyn Killer>) -> Self {
         self.killer = killer;
+        self.cgroup = CgroupUse::Never;
         self
     }
 }

@@ -27,6 +27,9 @@
 //!  Guard ───pipe──────▶ guard process ──on EOF───────────────────┘
 //! ```
 //!
+//! Not done here: adopting and reaping strangers' orphans, should this program be process 1 of a
+//! container. Run it under an init there (`docker run --init`).
+//!
 //! # One life
 //!
 //! ```no_run

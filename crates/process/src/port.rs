@@ -7,6 +7,7 @@ use listeners::{Listener, Protocol, SocketState};
 use tokio::task::spawn_blocking;
 
 use crate::identity::{Identity, Presence};
+use crate::launch::NONCE_VARIABLE;
 use crate::marks::survivor;
 use crate::os;
 
@@ -126,15 +127,20 @@ fn serves(listener: &Listener, addr: SocketAddr) -> bool {
         && (theirs == ours || theirs.is_unspecified() || ours.is_unspecified())
 }
 
-/// Whether a process is in the group, or descends from the leader.
+/// Whether a process is in the group, descends from the leader, or bears the mark of its life: the same
+/// processes that would be ended with it.
 fn belongs(pid: i32, leader: &Identity) -> bool {
     /// Deeper than any real tree of processes; a guard against a table that changes under us.
     const DEEPEST: usize = 64;
     if leader.presence() == Presence::Reused {
         return false;
     }
-    let ancestors = std::iter::successors(os::entry(pid), |entry| os::entry(entry.ppid));
-    ancestors.take(DEEPEST).any(|entry| entry.pgid == leader.pid || entry.pid == leader.pid)
+    let mut ancestors = std::iter::successors(os::entry(pid), |entry| os::entry(entry.ppid)).take(DEEPEST);
+    if ancestors.any(|entry| entry.pgid == leader.pid || entry.pid == leader.pid) {
+        return true;
+    }
+    let mark = os::variable(leader.pid, NONCE_VARIABLE);
+    mark.is_some() && os::variable(pid, NONCE_VARIABLE) == mark
 }
 
 #[cfg(test)]

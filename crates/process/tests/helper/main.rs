@@ -76,6 +76,21 @@ fn main() -> ExitCode {
             println!("worker {}", worker.id());
             stay_or_leave(mode);
         }
+        // A worker in a session and with a parent of its own (the one in between ends at once), and the port.
+        ["escape-to-port"] => {
+            let mut between = Command::new(std::env::current_exe().expect("our path"));
+            between.arg("start-port-worker");
+            // SAFETY: a plain system call between fork and exec.
+            unsafe {
+                between.pre_exec(|| {
+                    nix::unistd::setsid()?;
+                    Ok(())
+                });
+            }
+            between.spawn().expect("ourselves again").wait().expect("waits");
+            forever();
+        }
+        ["start-port-worker"] => drop(again(&["hold-port", "127.0.0.1:0"])),
         // A worker that has the port when its parent is gone.
         ["port-worker"] => {
             let mut worker = again(&["hold-port", "127.0.0.1:0"]);

@@ -139,8 +139,7 @@ impl Killer for InVain {
 async fn what_cannot_be_killed_is_reported_stuck_and_holds_what_it_holds() {
     let killer = Arc::new(InVain::default());
     let (permit, mut released) = tokio::sync::oneshot::channel::<()>();
-    let stuck_launch =
-        launch(&["sleep"]).killer(killer.clone()).cgroup(mlx_tree_process::CgroupUse::Never).hold(permit);
+    let stuck_launch = launch(&["sleep"]).killer(killer.clone()).hold(permit);
     let group = ProcessGroup::spawn(stuck_launch).expect("it starts");
     let stuck = timeout(LONG, group.stop(Grace::new(Duration::ZERO))).await.expect("told").expect_err("stuck");
     assert_eq!(stuck.pid, group.identity().pid);
@@ -161,8 +160,7 @@ async fn what_cannot_be_killed_is_reported_stuck_and_holds_what_it_holds() {
 /// The leader dies by itself, a worker cannot be killed: the exit is known after a while, and names it.
 #[tokio::test]
 async fn who_outlives_a_group_is_named() {
-    let unkillable =
-        launch(&["worker", "leave"]).killer(Arc::new(InVain::default())).cgroup(mlx_tree_process::CgroupUse::Never);
+    let unkillable = launch(&["worker", "leave"]).killer(Arc::new(InVain::default()));
     let group = ProcessGroup::spawn(unkillable).expect("it starts");
     let worker = worker(&group.output()).await;
     let exit = timeout(LONG, group.exited()).await.expect("nobody waits for ever");

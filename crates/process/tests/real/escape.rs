@@ -2,9 +2,10 @@
 
 #![cfg(target_os = "linux")]
 
+use mlx_tree_process::port::{self, ListenerOwner};
 use mlx_tree_process::signal::{Signal, Target, send};
 use mlx_tree_process::state::{InstanceLock, ServerLock, ServerLockError, StateDir};
-use mlx_tree_process::{CgroupUse, Grace, ProcessGroup};
+use mlx_tree_process::{CgroupUse, Grace, Identity, ProcessGroup};
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -71,4 +72,19 @@ async fn while_something_of_an_earlier_server_lives_the_next_start_is_refused_by
     }
     group.stop(Grace::new(Duration::from_secs(5))).await.expect("it ends");
     ServerLock::acquire(&instance).await.expect("free");
+}
+
+/// The same who would be ended with the group count as ours when they listen.
+#[tokio::test]
+async fn the_port_of_a_worker_that_left_the_group_is_still_ours() {
+    let group = spawn(&["escape-to-port"]);
+    let said = crate::support::word(&group.output(), "port").await;
+    let (port, pid) = said.split_once(' ').expect("two numbers");
+    let addr = format!("127.0.0.1:{port}").parse().expect("an address");
+    let owner = port::listener_owner(addr, group.identity()).await.expect("asked");
+    assert_eq!(owner, ListenerOwner::Ours { pid: pid.parse().expect("a pid") });
+    let worker = Identity::of(pid.parse().expect("a pid")).expect("alive");
+    group.stop(Grace::new(Duration::from_secs(5))).await.expect("it ends");
+    assert!(is_over(&worker));
+    assert_eq!(port::check(addr).await.expect("checked"), port::PortState::Free);
 }

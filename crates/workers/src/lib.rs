@@ -7,6 +7,7 @@ pub mod bus;
 pub mod clock;
 pub mod health;
 pub mod server;
+mod task;
 pub mod tree;
 
 /// The id of the supervised server in the tree.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use mlx_tree_policy::{BreakerState, Monotonic, Refused, Standing};
 use mlx_tree_supervision::{ChildContext, ChildState, SupervisorHandle};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::gate::RestartGate;
@@ -37,8 +38,14 @@ pub enum BreakerMessage {
 pub struct BreakerDriver {
     arguments: BreakerArguments,
     follow: JoinHandle<()>,
-    write: Option<JoinHandle<()>>,
+    write: Option<Writer>,
     timer: Option<JoinHandle<()>>,
+}
+
+/// Writes the history down. Letting go of `open` has it write the latest and end.
+struct Writer {
+    open: oneshot::Sender<()>,
+    task: JoinHandle<()>,
 }
 
 impl Actor for BreakerActor {
@@ -56,7 +63,10 @@ impl Actor for BreakerActor {
         let follow = tokio::spawn(async move {
             while changes.changed().await.is_ok() && myself.send_message(BreakerMessage::Look).is_ok() {}
         });
-        let write = arguments.history.clone().map(|history| tokio::spawn(write_down(history, arguments.gate.clone())));
+        let write = arguments.history.clone().map(|history| {
+            let (open, closed) = oneshot::channel();
+            Writer { open: open, task: tokio::spawn(write_down(history, arguments.gate.clone(), closed)) }
+        });
         arguments.context.ready();
         Ok(BreakerDriver { arguments, follow, write, timer: None })
     }
@@ -68,6 +78,19 @@ impl Actor for BreakerActor {
         state: &mut BreakerDriver,
     ) -> Result<(), ActorProcessingErr> {
         state.look(&myself);
+        Ok(())
+    }
+
+    /// What was decided last is on disk when the tree is gone.
+    async fn post_stop(
+        &self,
+        _: ActorRef<BreakerMessage>,
+        state: &mut BreakerDriver,
+    ) -> Result<(), ActorProcessingErr> {
+        if let Some(Writer { open, task }) = state.write.take() {
+            drop(open);
+            let _ = task.await;
+        }
         Ok(())
     }
 }
@@ -103,11 +126,15 @@ impl BreakerDriver {
     /// The trial took too long. The server is told to go; its exit is then no news to the gate.
     fn expire(&self) {
         if self.arguments.gate.expire_trial() {
-            let supervisor = self.supervisor();
+            let (supervisor, gate) = (self.supervisor(), self.arguments.gate.clone());
             tokio::spawn(async move {
                 let held = supervisor.suspend_child(SERVER, "the trial was not decided in time").await;
                 if let Err(error) = held {
                     tracing::debug!(target: "mlx_tree::breaker", %error, "the server needs not be suspended");
+                }
+                // An operator may have reset the gate meanwhile; nobody else would resume what was suspended after that.
+                if gate.standing() == Standing::Free {
+                    resume(&supervisor).await;
                 }
             });
         }
@@ -124,11 +151,7 @@ impl BreakerDriver {
 
     fn resume(&self) {
         let supervisor = self.supervisor();
-        tokio::spawn(async move {
-            if let Err(error) = supervisor.resume_child(SERVER).await {
-                tracing::debug!(target: "mlx_tree::breaker", %error, "the server needs not be resumed");
-            }
-        });
+        tokio::spawn(async move { resume(&supervisor).await });
     }
 
     fn arm(&mut self, myself: &ActorRef<BreakerMessage>, next: Option<Monotonic>) {
@@ -153,23 +176,39 @@ impl BreakerDriver {
 impl Drop for BreakerDriver {
     fn drop(&mut self) {
         self.follow.abort();
-        if let Some(write) = &self.write {
-            write.abort();
-        }
         if let Some(timer) = &self.timer {
             timer.abort();
         }
     }
 }
 
-/// Writes the history down at each change, one after the other and always the latest.
-async fn write_down(history: History, gate: RestartGate) {
+async fn resume(supervisor: &SupervisorHandle) {
+    if let Err(error) = supervisor.resume_child(SERVER).await {
+        tracing::debug!(target: "mlx_tree::breaker", %error, "the server needs not be resumed");
+    }
+}
+
+/// Writes the history down at each change, one after the other and always the latest, and once more at the end if there is
+/// something new.
+async fn write_down(history: History, gate: RestartGate, mut closed: oneshot::Receiver<()>) {
     let mut changes = gate.watch();
-    while changes.changed().await.is_ok() {
+    loop {
+        let more = tokio::select! {
+            changed = changes.changed() => changed.is_ok(),
+            _ = &mut closed => false,
+        };
+        if !more && !changes.has_changed().unwrap_or(false) {
+            return;
+        }
+        // Before the record is taken, so that no change can fall between the two.
+        changes.mark_unchanged();
         let (history, record) = (history.clone(), gate.record());
         let written = tokio::task::spawn_blocking(move || history.write(&record)).await;
         if let Ok(Err(error)) = written {
             tracing::warn!(target: "mlx_tree::breaker", %error, "a restart of mlx-tree will not know of earlier failures");
+        }
+        if !more {
+            return;
         }
     }
 }

@@ -11,7 +11,6 @@ use mlx_tree_supervision::{ChildContext, Slot};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use reqwest::Client;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
 
 use super::liveness::{Action, Finding, Liveness, Progress, Spans, Standing};
 use super::progress::{HealthView, Meter, Served, processor_time};
@@ -21,6 +20,7 @@ use crate::clock::Clock;
 use crate::server::probe::{self, ProbeError};
 use crate::server::profile::Profile;
 use crate::server::{ServerMessage, ServerPhase, ServerView};
+use crate::task::AbortOnDrop;
 
 /// The watcher as a child of the tree.
 pub struct HealthActor;
@@ -114,9 +114,6 @@ struct Watched {
     process: Identity,
     tick: AbortOnDrop,
 }
-
-/// A task that nobody needs once its owner is gone.
-struct AbortOnDrop(JoinHandle<()>);
 
 impl Actor for HealthActor {
     type Msg = HealthMessage;
@@ -342,13 +339,5 @@ impl HealthState {
     fn emit(&self, kind: Kind) {
         let epoch = self.watched.as_ref().map_or(0, |watched| watched.epoch);
         self.arguments.bus.emit(SERVER, epoch, kind);
-    }
-}
-
-// === impl AbortOnDrop ===
-
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        self.0.abort();
     }
 }

@@ -1,6 +1,6 @@
 //! What mlx-tree knows about each kind of server: how it is started, and what its answers prove.
 //!
-//! A new kind of server is a new profile here and nothing else.
+//! A new kind of server is a new profile here; `docs/ARCHITECTURE.md` says what else.
 
 use std::ffi::OsString;
 use std::net::{IpAddr, SocketAddr};

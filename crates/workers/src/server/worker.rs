@@ -29,6 +29,7 @@ use super::launch::{Blueprint, Launched};
 use super::startup::{self, LAST_LINES, Milestone};
 use super::view::{ServerPhase, ServerView};
 use crate::SERVER;
+use crate::task::AbortOnDrop;
 use crate::tree::Siblings;
 
 /// The server as a child of the tree.
@@ -81,7 +82,7 @@ pub struct ServerState {
 
 enum Life {
     Launching(JoinHandle<()>),
-    Running { group: ProcessGroup, address: SocketAddr, startup: JoinHandle<()> },
+    Running { group: ProcessGroup, address: SocketAddr, startup: AbortOnDrop },
     Ending { group: ProcessGroup, why: ServerFailure },
     Gone,
 }
@@ -172,7 +173,7 @@ impl ServerState {
         self.emit(Kind::ServerSpawned { pid: process.pid.unsigned_abs(), url });
         self.read_output(&group);
         report_exit(myself, &group);
-        let startup = tokio::spawn({
+        let startup = AbortOnDrop(tokio::spawn({
             let (blueprint, tail, myself) = (Arc::clone(&self.blueprint), group.tail(), myself.clone());
             async move {
                 let tell = |milestone| match milestone {
@@ -183,7 +184,7 @@ impl ServerState {
                 let outcome = startup::startup(&blueprint, &process, &tail, address, tell).await;
                 let _ = myself.send_message(ServerMessage::Started(outcome));
             }
-        });
+        }));
         self.life = Life::Running { group, address, startup };
     }
 
@@ -229,7 +230,7 @@ impl ServerState {
     /// Ends the process of a server that is given up; the actor exits with `why` when the whole group is gone.
     fn end(&mut self, myself: &ActorRef<ServerMessage>, why: ServerFailure) {
         let Life::Running { group, address, startup } = &self.life else { return };
-        startup.abort();
+        startup.0.abort();
         self.publish(ServerPhase::Stopping, group, *address);
         stop_in_background(myself, group, self.blueprint.hung_grace);
         self.life = Life::Ending { group: group.clone(), why };
@@ -247,7 +248,7 @@ impl ServerState {
                 self.absent();
             }
             Life::Running { group, address, startup } => {
-                startup.abort();
+                startup.0.abort();
                 self.publish(ServerPhase::Stopping, group, *address);
                 self.emit(Kind::ServerStopping { grace_s: grace.length().as_secs_f64() });
                 self.stopped(group.stop(grace).await);

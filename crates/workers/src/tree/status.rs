@@ -86,14 +86,33 @@ fn reason_of(
     breaker: &api::Breaker,
     last_error: Option<&str>,
 ) -> Option<String> {
-    let last_exit = || server.and_then(|child| child.last_exit.as_ref()).map(|exit| exit.reason.to_string());
+    let last = server.and_then(|child| child.last_exit.as_ref()).map(|exit| &exit.reason);
+    let last_exit = || last.map(ToString::to_string);
+    // A start after an end that was asked for is no restart after anything.
+    let failure =
+        || last.filter(|exit| matches!(exit, ExitReason::Failed(_) | ExitReason::Killed)).map(ToString::to_string);
     match phase {
         api::Phase::Ready => None,
-        api::Phase::Starting | api::Phase::Loading => last_exit().map(|exit| format!("restarting after: {exit}")),
+        api::Phase::Starting | api::Phase::Loading => failure().map(|exit| format!("restarting after: {exit}")),
         api::Phase::Busy | api::Phase::Suspect => last_error.map(str::to_owned),
-        api::Phase::Suspended => breaker.reason.clone().or_else(last_exit),
+        // One that is held for an earlier run's failures has neither.
+        api::Phase::Suspended => breaker.reason.clone().or_else(last_exit).or_else(|| held_for(server)),
         api::Phase::Stopped => Some("stopped on request".to_owned()),
         api::Phase::Backoff | api::Phase::Stopping | api::Phase::Failed => last_exit(),
+    }
+}
+
+/// What the child was suspended for.
+fn held_for(server: Option<&ChildStatus>) -> Option<String> {
+    match &server?.state {
+        ChildState::Suspended { reason, .. } => Some(reason.to_string()),
+        ChildState::Down
+        | ChildState::Starting
+        | ChildState::Up
+        | ChildState::Ready
+        | ChildState::Stopping
+        | ChildState::Waiting { .. }
+        | ChildState::Stuck => None,
     }
 }
 

@@ -171,3 +171,19 @@ async fn the_end_of_a_significant_child_ends_its_supervisor_and_no_further() {
     assert_eq!(root.which_children().await.unwrap()[0].state, ChildState::Down);
     root.stop().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_reaches_the_leaf_that_hangs_in_its_start_deep_in_the_tree() {
+    let mut events = EventRecorder::new();
+    let leaf = const { &[Act::HangInStart] };
+    let sender = events.sender();
+    let middle = ChildSpec::supervisor("middle", move |_| {
+        Supervisor::one_for_one().events_into(sender.clone()).child(subtree(&sender, "inner", leaf))
+    });
+    let starting = Supervisor::one_for_one().name("root").events_into(events.sender()).child(middle).start();
+    assert!(tokio::time::timeout(S(1), starting).await.is_err());
+    let root_stopped = events.wait_until("the end of the root", |event| {
+        &*event.supervisor == "root" && matches!(event.kind, EventKind::SupervisorStopped { .. })
+    });
+    assert_eq!(root_stopped.await.at.since_origin(), S(6));
+}

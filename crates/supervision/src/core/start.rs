@@ -2,7 +2,7 @@
 
 use mlx_tree_policy::Severity;
 
-use crate::{EventKind, ExitReason, Failure, FailureKind, LastExit, Readiness, Shutdown};
+use crate::{ChildKind, EventKind, ExitReason, Failure, FailureKind, LastExit, Readiness, Shutdown};
 
 use super::child::{AfterStuck, Starting, State, StopCause};
 use super::operation::Outcome;
@@ -51,7 +51,14 @@ impl<P> Supervisor<P> {
         let limit = match node.rules.shutdown {
             Shutdown::Timeout(limit) => self.now + limit,
             Shutdown::Kill => self.now,
-            Shutdown::Infinity => return,
+            Shutdown::Infinity => {
+                if node.rules.kind == ChildKind::Supervisor {
+                    // It can stop while it starts, and its own children have limits.
+                    let (key, epoch) = (self.table.key(index), node.epoch);
+                    self.out.push(Effect::Stop { key, epoch });
+                }
+                return;
+            }
         };
         let deadline = node.deadline.map_or(limit, |deadline| deadline.min(limit));
         self.table.set_deadline(index, Some(deadline));

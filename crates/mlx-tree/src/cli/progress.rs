@@ -9,6 +9,10 @@ use mlx_tree::provision::{Progress, Step};
 
 /// Redrawn so often even when nothing is reported: unpacking says nothing for half a minute, and must not look hung.
 const REDRAW: Duration = Duration::from_millis(120);
+/// How pip begins the line before its longest silence.
+const UNPACKS: &str = "Installing collected packages: ";
+const SPINNER: &str = "  {spinner} {elapsed_precise}  {wide_msg}";
+const BAR: &str = "  {spinner} {elapsed_precise}  {bar:24}  {wide_msg}";
 /// Smaller downloads are not worth a line in a log.
 const WORTH_A_LINE: u64 = 1_000_000;
 
@@ -85,7 +89,7 @@ impl Work {
                 self.show(lasting(step));
                 if let (Screen::Bar(bar), Some(size)) = (&self.screen, size) {
                     bar.set_length(size.download * 1_000_000);
-                    bar.set_style(style("  {spinner} {bar:24} {elapsed:>4}  {wide_msg}"));
+                    bar.set_style(style(BAR));
                 }
             }
             Step::Downloading { what, done, total } => {
@@ -102,12 +106,12 @@ impl Work {
                 }
             }
             Step::Line(line) => {
-                let shows = of_pip(line);
-                if let (Screen::Bar(bar), Shows::Line(_)) = (&self.screen, &shows) {
-                    // Nothing more is downloaded, whatever was guessed.
-                    bar.set_position(bar.length().unwrap_or_default());
+                self.show(of_pip(line));
+                if let (Screen::Bar(bar), true) = (&self.screen, line.starts_with(UNPACKS)) {
+                    // Nothing more is downloaded, and how far this is, pip does not say.
+                    bar.set_style(style(SPINNER));
+                    bar.set_message("many small files");
                 }
-                self.show(shows);
             }
             Step::Ready { .. } => {
                 let seconds = self.begun.elapsed().as_secs().max(1);
@@ -121,7 +125,7 @@ impl Work {
     fn begin_bar(&mut self) {
         if matches!(self.screen, Screen::Terminal) {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-            bar.set_style(style("  {spinner} {elapsed:>4}  {wide_msg}"));
+            bar.set_style(style(SPINNER));
             bar.enable_steady_tick(REDRAW);
             self.screen = Screen::Bar(bar);
         }
@@ -196,7 +200,7 @@ fn of_pip(line: &str) -> Shows {
         let what = rest.split(" (from").next().unwrap_or(rest);
         return Shows::Now(format!("looking for {what}"));
     }
-    if let Some(packages) = line.strip_prefix("Installing collected packages: ") {
+    if let Some(packages) = line.strip_prefix(UNPACKS) {
         return Shows::Line(format!("unpacking {} packages", packages.split(", ").count()));
     }
     if line.starts_with("WARNING: ") {

@@ -13,7 +13,7 @@ pub struct Status {
     pub state: ServerState,
     /// The server's process, while there is one.
     pub process_pid: Option<u32>,
-    /// Automatic restarts since this tree was started or last reset.
+    /// Automatic restarts since this tree was started.
     pub restart_count: u64,
     /// Health checks missed in a row, right now.
     pub health_check_failures: u32,

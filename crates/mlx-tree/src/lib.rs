@@ -31,3 +31,14 @@ pub use mlx_tree_stand_in as stand_in;
 pub use mlx_tree_supervision as supervision;
 pub use mlx_tree_workers::{self as workers, tree};
 pub use prepare::{PrepareError, Prepared, prepare};
+/// The actors that children are: whoever writes one needs this very version.
+pub use ractor;
+
+/// What the documents claim is compiled and run.
+#[cfg(doctest)]
+mod documents {
+    #[doc = include_str!("../../../README.md")]
+    mod readme {}
+    #[doc = include_str!("../../../docs/EXTENDING.md")]
+    mod extending {}
+}

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use mlx_tree_api::{BreakerState, Child, ChildState, Phase, Status};
+use mlx_tree_api::{BreakerState, Child, ChildState, Exit, Phase, Status};
 
 /// So many of the latest decisions are shown.
 const DECISIONS: usize = 3;
@@ -82,7 +82,9 @@ fn draw_child(out: &mut String, status: &Status, child: &Child, (branch, trunk):
     let line = format!("{branch} {:<9} {mark} {state:<10} {details}", child.id);
     let _ = writeln!(out, "{}", line.trim_end());
     if child.id == "server" {
-        if let Some(exit) = status.last_exit.as_ref().filter(|exit| !is_in_headline(status, &exit.message)) {
+        // An end that was asked for explains nothing.
+        let news = |exit: &&Exit| exit.reason != "shutdown" && !is_in_headline(status, &exit.message);
+        if let Some(exit) = status.last_exit.as_ref().filter(news) {
             let _ = writeln!(out, "{trunk}           last exit: {}: {}", exit.reason, short(&exit.message));
         }
     } else if let Some(exit) = &child.last_exit {

@@ -1,6 +1,6 @@
 //! The pictures of one server in the states that an operator meets, drawn from hand-made documents.
 
-use mlx_tree_api::{Breaker, Exit, Health, JournalEntry, Server, Supervisor};
+use mlx_tree_api::{Breaker, Health, JournalEntry, Server, Supervisor};
 
 use super::*;
 
@@ -149,7 +149,10 @@ fn a_server_on_trial() {
 fn a_stopped_server() {
     let mut status = Status { reason: Some("stopped on request".to_owned()), ..down(Phase::Stopped, 1) };
     status.breaker.consecutive_failures = 0;
-    status.last_exit = None;
+    if let Some(exit) = &mut status.last_exit {
+        "shutdown".clone_into(&mut exit.reason);
+        "shutdown".clone_into(&mut exit.message);
+    }
     status.journal.clear();
     insta::assert_snapshot!(picture(&status));
 }

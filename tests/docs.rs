@@ -157,6 +157,8 @@ fn every_command_and_flag_that_is_named_exists() {
                     assert!(commands.contains(first), "{}: {typed}: no command {first}", document.path.display());
                     named.insert(first.to_owned());
                 }
+                // What follows a further `--` is for somebody else.
+                let words = words.take_while(|word| *word != "--");
                 for flag in [first].into_iter().chain(words).filter(|word| word.starts_with("--")) {
                     let flag = flag.split('=').next().unwrap_or(flag);
                     let of_command = || commands.contains(first) && flags(&printed(&[first, "--help"])).contains(flag);

@@ -88,7 +88,8 @@ fn everything() -> Vec<Source> {
 
 /// Fails with all findings at once.
 #[track_caller]
-fn none(rule: &str, found: Vec<String>) {
+fn none(rule: &str, found: impl IntoIterator<Item = String>) {
+    let found: Vec<_> = found.into_iter().collect();
     assert!(found.is_empty(), "{rule}:\n  {}", found.join("\n  "));
 }
 
@@ -99,7 +100,7 @@ fn nothing_is_left_to_be_done_in_the_code() {
         let lines = source.code().filter(|(_, line)| marks.iter().any(|mark| line.contains(mark.as_str())));
         lines.map(|(at, line)| format!("{}:{at}: {}", source.path, line.trim())).collect::<Vec<_>>()
     });
-    none("finish it, or take it out", found.collect());
+    none("finish it, or take it out", found);
 }
 
 #[test]
@@ -108,12 +109,9 @@ fn files_are_short_or_say_why_not() {
         product().into_iter().map(|source| (source.path.clone(), source.text.lines().count())).collect();
     let allowed: BTreeSet<_> = LONG.iter().map(|(path, _)| *path).collect();
     let long = lines.iter().filter(|(path, count)| **count > LONGEST && !allowed.contains(path.as_str()));
-    none(
-        "is it one thing? Split it, or give the reason",
-        long.map(|(path, count)| format!("{path}: {count}")).collect(),
-    );
+    none("is it one thing? Split it, or give the reason", long.map(|(path, count)| format!("{path}: {count}")));
     let stale = LONG.iter().filter(|(path, _)| lines.get(*path).is_none_or(|count| *count <= LONGEST));
-    none("these are short by now", stale.map(|(path, _)| (*path).to_owned()).collect());
+    none("these are short by now", stale.map(|(path, _)| (*path).to_owned()));
 }
 
 #[test]
@@ -122,7 +120,7 @@ fn every_module_opens_with_what_it_is_for() {
         let first = source.text.lines().find(|line| !line.starts_with("#![")).unwrap_or_default();
         !first.starts_with("//! ")
     });
-    none("begin with `//!` and a sentence", found.map(|source| source.path).collect());
+    none("begin with `//!` and a sentence", found.map(|source| source.path));
     for path in crates() {
         let lib = fs::read_to_string(path.join("src/lib.rs")).expect("a library");
         let opening: Vec<_> = lib.lines().take_while(|line| line.len() > 3 && line.starts_with("//! ")).collect();
@@ -134,7 +132,7 @@ fn every_module_opens_with_what_it_is_for() {
 #[test]
 fn modules_are_named_by_their_files() {
     let found = everything().into_iter().filter(|source| source.path.ends_with("/mod.rs"));
-    none("`foo.rs` and `foo/`, not `foo/mod.rs`", found.map(|source| source.path).collect());
+    none("`foo.rs` and `foo/`, not `foo/mod.rs`", found.map(|source| source.path));
 }
 
 /// The crates of this workspace that are named below `[dependencies]`.
@@ -183,7 +181,7 @@ fn only_process_is_unsafe() {
             .filter(|(_, line)| line.split(|it: char| !it.is_alphanumeric() && it != '_').any(|word| word == "unsafe"));
         lines.map(|(at, _)| format!("{}:{at}", source.path)).collect::<Vec<_>>()
     });
-    none("`unsafe` has one home", found.collect());
+    none("`unsafe` has one home", found);
 }
 
 #[test]
@@ -206,7 +204,7 @@ fn only_settings_reads_the_environment() {
         });
         lines.map(|(at, line)| format!("{}:{at}: {}", source.path, line.trim())).collect::<Vec<_>>()
     });
-    none("take an `Environment`, or a value", found.collect());
+    none("take an `Environment`, or a value", found);
 }
 
 /// The supervisor turns a panic into an exit like any other, so the program must unwind.

@@ -65,7 +65,7 @@ impl Actor for BreakerActor {
         });
         let write = arguments.history.clone().map(|history| {
             let (open, closed) = oneshot::channel();
-            Writer { open: open, task: tokio::spawn(write_down(history, arguments.gate.clone(), closed)) }
+            Writer { open, task: tokio::spawn(write_down(history, arguments.gate.clone(), closed)) }
         });
         arguments.context.ready();
         Ok(BreakerDriver { arguments, follow, write, timer: None })

@@ -4,6 +4,8 @@
 //! or a supervision event.
 
 mod actor;
+mod actors;
+mod clock;
 mod driver;
 mod fallback;
 mod log;

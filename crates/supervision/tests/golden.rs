@@ -7,7 +7,7 @@
 //! Where this supervisor deliberately differs from OTP, the [replay](../examples/otp_replay/world.rs) takes OTP's view, by
 //! name: queries are answered in turn (`QueryOrder::InTurn`), dynamic children are addressed by pid (`terminate_by_pid`) and
 //! counted as one spec whether they live or not (`count_dynamic`). One bug of OTP is taken over to compare
-//! (`never_uncounted`).
+//! (`never_uncounted`), and a stop does not reach into a subtree that is still starting (`reaches_into_a_start`).
 
 #[path = "../examples/otp_replay/case.rs"]
 mod case;

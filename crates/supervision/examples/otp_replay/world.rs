@@ -247,6 +247,7 @@ impl World {
     fn feed(&mut self, input: Input<Label>) {
         let mut effects = Vec::new();
         self.core.step(self.now, input, &mut effects);
+        effects.retain(|effect| !self.reaches_into_a_start(effect));
         self.todo.extend(effects);
     }
 
@@ -339,6 +340,13 @@ impl World {
             "raise" => self.feed(Input::Exited { key, epoch, reason: failed(FailureKind::StartFailed, "raised") }),
             other => panic!("no such outcome: {other}"),
         }
+    }
+
+    /// While a stop waits, a subtree that is still starting is told of it. OTP lets it finish, and so does this world.
+    fn reaches_into_a_start(&self, effect: &Effect) -> bool {
+        let Effect::Stop { key, .. } = effect else { return false };
+        let child = self.core.id(*key).and_then(|id| self.core.child(id.as_str()));
+        child.is_some_and(|child| child.state == ChildState::Starting)
     }
 
     fn living(&self, key: Key, epoch: Epoch) -> Option<(u64, Living)> {

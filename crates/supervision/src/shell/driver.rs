@@ -1,7 +1,6 @@
 //! Inputs to the machine, effects from the machine.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -9,7 +8,6 @@ use mlx_tree_policy::{Monotonic, Severity};
 use ractor::{ActorId, ActorRef, SpawnErr, SupervisionEvent};
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
-use tokio::time::Instant;
 
 use crate::core::{self, Answer, Effect, Input, Key, Ticket};
 use crate::exit::SupervisedExit;
@@ -19,6 +17,8 @@ use crate::{
     SupervisorEvent, SupervisorExit, SupervisorHandle, WaitReadyError,
 };
 
+use super::actors::Actors;
+use super::clock::Clock;
 use super::publish::{self, PUBLISHED_AT_ONCE};
 use super::{Announce, Answered, Arguments, Message, Payload, Running, Shared, StartFailure, log};
 
@@ -29,7 +29,7 @@ pub(crate) struct Driver {
     handle: SupervisorHandle,
     pub(super) shared: Arc<Shared>,
     announce: Announce,
-    actors: HashMap<ActorId, (Key, Epoch), BuildHasherDefault<PidHasher>>,
+    actors: Actors,
     calls: HashMap<Ticket, oneshot::Sender<Answered>>,
     next_ticket: u64,
     waiting_for_ready: HashMap<ChildId, Vec<oneshot::Sender<Result<Epoch, WaitReadyError>>>>,
@@ -41,20 +41,10 @@ pub(crate) struct Driver {
     pub(super) exit: Option<SupervisorExit>,
 }
 
-/// The supervisor's clock: tokio's, so that a paused one works, counted from the origin that was chosen.
-struct Clock {
-    started: Instant,
-    origin: Monotonic,
-}
-
 struct Alarm {
     at: Monotonic,
     task: AbortHandle,
 }
-
-/// Actors are numbered one after the other, by nobody who means harm, so a multiplication spreads them well enough.
-#[derive(Default)]
-struct PidHasher(u64);
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Changed {
@@ -80,11 +70,11 @@ impl Driver {
             myself,
             shared,
             announce,
-            actors: HashMap::default(),
+            actors: Actors::default(),
             calls: HashMap::new(),
             next_ticket: 0,
             waiting_for_ready: HashMap::new(),
-            clock: Clock { started: Instant::now(), origin: clock },
+            clock: Clock::starting_at(clock),
             alarm: None,
             next_seq: 0,
             changed: Changed::Yes,
@@ -454,35 +444,5 @@ impl Body {
                 | SupervisorExit::Killed => None,
             },
         }
-    }
-}
-
-// === impl PidHasher ===
-
-impl Hasher for PidHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            self.write_u64(u64::from(byte));
-        }
-    }
-
-    fn write_isize(&mut self, discriminant: isize) {
-        self.write_u64(discriminant.unsigned_abs() as u64);
-    }
-
-    fn write_u64(&mut self, number: u64) {
-        self.0 = (self.0.rotate_left(5) ^ number).wrapping_mul(0x517c_c1b7_2722_0a95);
-    }
-}
-
-// === impl Clock ===
-
-impl Clock {
-    fn now(&self) -> Monotonic {
-        self.origin + self.started.elapsed()
     }
 }

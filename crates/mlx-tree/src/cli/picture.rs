@@ -126,9 +126,11 @@ fn health_details(status: &Status) -> String {
 fn breaker_details(status: &Status) -> String {
     let breaker = &status.breaker;
     match (breaker.state, breaker.half_open_in_s) {
-        (BreakerState::Closed, _) => {
-            format!("{}/{} failures in a row", breaker.consecutive_failures, breaker.failure_threshold)
-        }
+        (BreakerState::Closed, _) => match breaker.consecutive_failures {
+            0 => "no failures".to_owned(),
+            1 => "1 failure".to_owned(),
+            more => format!("{more} failures in a row"),
+        },
         (BreakerState::Open, Some(seconds)) => format!("no restarts; one trial in {}", span(seconds)),
         (BreakerState::Open, None) => "no restarts until `mlx-tree reset`".to_owned(),
         (BreakerState::HalfOpen, _) => "one restart as a trial".to_owned(),

@@ -189,11 +189,11 @@ fn word_of(reason: &ExitReason) -> &str {
 fn journal_of(entry: &JournalEntry, clock: Clock) -> api::JournalEntry {
     let decision = match entry.decision {
         Ruling::Restart { after } => format!("restart after {} s", after.as_secs_f64()),
-        Ruling::Opened(cause) => format!("breaker opened ({cause})"),
+        Ruling::Opened(cause) => format!("breaker opened ({})", cause.to_string().replace('_', " ")),
         Ruling::StaysOpen => "breaker stays open".to_owned(),
-        Ruling::HalfOpened => "breaker half-open: one trial".to_owned(),
-        Ruling::ProbationPassed => "breaker closed after the probation".to_owned(),
-        Ruling::Succeeded => "counts as a success: failures forgotten".to_owned(),
+        Ruling::HalfOpened => "breaker half-open, one trial".to_owned(),
+        Ruling::ProbationPassed => "breaker closed".to_owned(),
+        Ruling::Succeeded => "failures forgotten".to_owned(),
         Ruling::Reset => "reset by the operator".to_owned(),
     };
     api::JournalEntry {

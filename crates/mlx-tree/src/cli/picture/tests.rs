@@ -97,12 +97,12 @@ fn opened(state: BreakerState, phase: Phase) -> Status {
     status.circuit_breaker_state = state;
     status.breaker.state = state;
     status.breaker.restarts_in_window = 5;
-    status.breaker.reason = Some("5 restarts in a row failed".to_owned());
+    status.breaker.reason = Some(format!("too many failed restarts in a row: {LAST_WORDS}"));
     status.journal.push(JournalEntry {
         ago_s: 19.0,
         epoch: 6,
         reason: LAST_WORDS.to_owned(),
-        decision: "breaker opened (5 restarts in a row failed)".to_owned(),
+        decision: "breaker opened (consecutive failures)".to_owned(),
     });
     status
 }

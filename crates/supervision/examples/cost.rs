@@ -5,9 +5,10 @@
 //! ```
 #![allow(clippy::print_stdout)]
 
+use std::future::Future;
 use std::time::{Duration, Instant};
 
-use mlx_tree_supervision::{ChildSpec, Intensity, Slot, Supervisor};
+use mlx_tree_supervision::{ChildSpec, Intensity, Supervisor};
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 use tokio::sync::mpsc;
 
@@ -101,7 +102,7 @@ fn resident_kib() -> usize {
     line.and_then(|line| line.split_whitespace().nth(1)).and_then(|kib| kib.parse().ok()).unwrap_or(0)
 }
 
-async fn measure() {
+async fn latencies() {
     let (sender, mut started) = mpsc::unbounded_channel();
     let (bare, _) = Actor::spawn(None, Bare { started: sender.clone() }, 1).await.expect("a supervisor");
     let floor = latency(&mut started).await;
@@ -110,51 +111,60 @@ async fn measure() {
     let with = latency(&mut started).await;
     supervisor.stop().await;
     println!("restart: bare ractor {floor:?}, supervised {with:?} ({:.2}x)", with.as_secs_f64() / floor.as_secs_f64());
+}
 
-    let slot: Slot<()> = Slot::new();
-    let _ = slot.actor();
-    let before = resident_kib();
-    let (bare, _) = Actor::spawn(None, Bare { started: sender.clone() }, CHILDREN).await.expect("a supervisor");
-    let mut refs = Vec::with_capacity(CHILDREN);
-    for _ in 0..CHILDREN {
-        refs.push(started.recv().await.expect("a child"));
-    }
-    let floor = (resident_kib() - before) * 1024 / CHILDREN;
-    println!("memory: bare ractor {floor} bytes a child");
-    refs.clear();
-    bare.stop_and_wait(None, None).await.expect("an end");
-    tokio::time::sleep(Duration::from_millis(500)).await;
-
+/// The memory of many children. One way in each process, since freed memory is not given back.
+async fn memory(way: &str) {
+    let (sender, mut started) = mpsc::unbounded_channel();
     let before = resident_kib();
     let begin = Instant::now();
-    let supervisor = ours(CHILDREN, &sender).start().await.expect("a supervisor");
-    println!("start: {CHILDREN} children in {:?}", begin.elapsed());
+    let mut refs = Vec::with_capacity(CHILDREN);
+    let supervisor = match way {
+        "bare" => {
+            Actor::spawn(None, Bare { started: sender.clone() }, CHILDREN).await.expect("a supervisor");
+            None
+        }
+        _ => Some(ours(CHILDREN, &sender).start().await.expect("a supervisor")),
+    };
+    let took = begin.elapsed();
     for _ in 0..CHILDREN {
         refs.push(started.recv().await.expect("a child"));
     }
     println!(
-        "memory: supervised at most {} bytes a child beyond what was freed",
+        "{way}: {CHILDREN} children start in {took:?}, {} bytes each",
         (resident_kib() - before) * 1024 / CHILDREN
     );
+    let Some(supervisor) = supervisor else { return };
     let begin = Instant::now();
     for child in &refs[..1000] {
         child.send_message(()).expect("a child that runs");
         started.recv().await.expect("a child");
     }
-    println!("restart among {CHILDREN}: {:?}", begin.elapsed() / 1000);
+    println!("{way}: a restart among them takes {:?}", begin.elapsed() / 1000);
     let begin = Instant::now();
     supervisor.stop().await;
-    println!("stop: {CHILDREN} children in {:?}", begin.elapsed());
+    println!("{way}: they stop in {:?}", begin.elapsed());
+}
+
+fn run(threads: usize, what: impl Future<Output = ()> + Send + 'static) {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads)
+        .enable_all()
+        .build()
+        .expect("a runtime")
+        .block_on(async { tokio::spawn(what).await.expect("a measurement") });
 }
 
 fn main() {
+    if let Some(way) = std::env::args().nth(1) {
+        return run(2, async move { memory(&way).await });
+    }
     for threads in [1, 2] {
         println!("--- {threads} worker thread(s)");
-        tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(threads)
-            .enable_all()
-            .build()
-            .expect("a runtime")
-            .block_on(async { tokio::spawn(measure()).await.expect("a measurement") });
+        run(threads, latencies());
+    }
+    for way in ["bare", "supervised"] {
+        let program = std::env::current_exe().expect("a program");
+        std::process::Command::new(program).arg(way).status().expect("a second process");
     }
 }

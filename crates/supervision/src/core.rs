@@ -327,7 +327,7 @@ impl<P> Supervisor<P> {
         } else {
             RestartWindow::new(config.intensity)
         };
-        let mut table = Table::new();
+        let mut table = Table::with_capacity(specs.len());
         for spec in specs {
             api::check(&spec.id, &spec.rules, config.auto_shutdown)?;
             if table.find(spec.id.as_str()).is_some() {

@@ -243,12 +243,14 @@ impl SupervisorHandle {
     /// The status as it changes; the latest value is always there to read, also after the supervisor has ended.
     ///
     /// With up to 64 children every change is published. With more it is published at intervals that grow with their number
-    /// (100 ms for up to 10,000), and only while somebody holds a receiver, so that watching costs a restart nothing; use
-    /// [`SupervisorHandle::snapshot`] for the exact state then.
+    /// (100 ms for up to 10,000), and only while somebody holds a receiver, so that watching costs a restart nothing. The
+    /// first value then may be old, or without children; use [`SupervisorHandle::snapshot`] for the exact state.
     #[must_use]
     pub fn status(&self) -> watch::Receiver<Arc<SupervisorStatus>> {
         let receiver = self.0.shared.watch();
-        if receiver.borrow().children.len() > crate::shell::PUBLISHED_AT_ONCE {
+        let published = receiver.borrow().children.len();
+        // Too many to be published at every change, or too many to have been published at all.
+        if published > crate::shell::PUBLISHED_AT_ONCE || published == 0 {
             self.send(Message::Publish);
         }
         receiver

@@ -35,11 +35,11 @@ struct Entry<P> {
 // === impl Table ===
 
 impl<P> Table<P> {
-    pub(super) fn new() -> Self {
+    pub(super) fn with_capacity(children: usize) -> Self {
         Self {
-            entries: Vec::new(),
+            entries: Vec::with_capacity(children),
             free: Vec::new(),
-            ids: HashMap::new(),
+            ids: HashMap::with_capacity(children),
             first: None,
             last: None,
             deadlines: BTreeSet::new(),

@@ -9,7 +9,7 @@ use crate::core::Supervisor;
 use crate::{SupervisorEvent, SupervisorExit, SupervisorStatus};
 
 use super::Payload;
-use super::publish::snapshot;
+use super::publish::{PUBLISHED_AT_ONCE, outline, snapshot};
 
 /// How many events a slow receiver may fall behind.
 const EVENTS: usize = 1024;
@@ -30,7 +30,13 @@ impl Shared {
         core: &Supervisor<Payload>,
         events: Option<broadcast::Sender<SupervisorEvent>>,
     ) -> Self {
-        let status = watch::Sender::new(Arc::new(snapshot(&name, core, now)));
+        let status = if core.counts().specs <= PUBLISHED_AT_ONCE {
+            snapshot(&name, core, now)
+        } else {
+            // Nobody may ever look at it, and it would be kept until somebody does.
+            outline(&name, core, now)
+        };
+        let status = watch::Sender::new(Arc::new(status));
         let events = events.unwrap_or_else(|| broadcast::Sender::new(EVENTS));
         Self { name, status, events, exit: watch::Sender::new(None) }
     }

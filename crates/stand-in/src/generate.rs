@@ -51,7 +51,10 @@ pub(crate) fn tokens(
     for place in 0..natural.min(job.max_tokens) {
         if let Some(pace) = pace {
             next += pace;
-            thread::sleep(next.saturating_duration_since(Instant::now()));
+            match generation.burn {
+                true => burn_until(next),
+                false => thread::sleep(next.saturating_duration_since(Instant::now())),
+            }
         }
         wait_for_generation(world)?;
         let token = seed.token(place, script);
@@ -69,6 +72,15 @@ pub(crate) fn tokens(
     match natural < job.max_tokens {
         true => Ok(Tokens { count: natural, finish: Finish::Stop }),
         false => Ok(Tokens { count: job.max_tokens, finish: Finish::Length }),
+    }
+}
+
+/// A real model computes all the time. The clock is asked now and then only, so that the work is done in user space.
+fn burn_until(end: Instant) {
+    while Instant::now() < end {
+        for _ in 0..10_000 {
+            std::hint::spin_loop();
+        }
     }
 }
 

@@ -65,7 +65,8 @@ fn answer(world: &World, mut connection: TcpStream) -> io::Result<()> {
 fn health(world: &World, mut connection: TcpStream, json: impl Fn(u16) -> Head) -> io::Result<()> {
     let health = &world.options.health;
     let number = world.health_came();
-    match health.delay {
+    let busy = if world.is_busy() { health.delay_when_busy } else { None };
+    match busy.or(health.delay) {
         None => {}
         Some(Delay::For(time)) => thread::sleep(time),
         Some(Delay::Forever) => sleep_forever(),

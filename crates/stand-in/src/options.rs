@@ -134,6 +134,8 @@ pub enum Role {
 pub struct Output {
     /// `--spew`: lines to stdout as fast as they go.
     pub spew: bool,
+    /// `--spew-at-most`: so many bytes of them, and then a line about it to stderr.
+    pub spew_at_most: Option<u64>,
     /// `--one-line`: so many bytes to stdout without a newline.
     pub one_line: Option<u64>,
     /// `--binary-output`: every byte value to both pipes, then a newline.
@@ -211,6 +213,8 @@ pub enum AfterGenerationEnds {
 pub struct Health {
     /// `--health-delay`: before each answer.
     pub delay: Option<Delay>,
+    /// `--health-delay-when-busy`: the same, only while a completion is being worked on.
+    pub delay_when_busy: Option<Delay>,
     /// `--health-pattern`: the answers, over and over; empty is always 200.
     pub pattern: Vec<HealthTick>,
     /// `--health-when-dead 200|503`.
@@ -239,6 +243,8 @@ pub struct Generation {
     pub keepalive_every: Duration,
     /// `--tps`: tokens a second of one answer; none is as fast as it goes.
     pub tokens_per_second: Option<NonZeroU32>,
+    /// `--burn`: keeps a processor busy between tokens, as a real model does.
+    pub burn: bool,
     /// `--answer-tokens`: the natural length of an answer.
     pub answer: Length,
     /// `--context`: longer prompts (in tokens, about four bytes each) are 404.
@@ -405,6 +411,7 @@ impl Default for Generation {
             prefill: None,
             keepalive_every: Duration::from_millis(100),
             tokens_per_second: None,
+            burn: false,
             answer: Length::Tokens(64),
             context: None,
             ends_after: None,

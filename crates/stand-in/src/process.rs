@@ -132,7 +132,7 @@ fn lead() -> ExitCode {
 }
 
 fn speak(options: &Options) {
-    let Output { spew, one_line, binary, close_stdio: _, print_argv, lines, quiet: _ } = &options.output;
+    let Output { spew, spew_at_most, one_line, binary, close_stdio: _, print_argv, lines, quiet: _ } = &options.output;
     if *print_argv {
         let words: Vec<String> = env::args_os().map(|word| crate::json::quote(&word.to_string_lossy())).collect();
         death::say(&format!("argv [{}]", words.join(", ")));
@@ -146,12 +146,18 @@ fn speak(options: &Options) {
         let _ = io::stdout().write_all(&bytes);
         let _ = io::stderr().write_all(&bytes);
     }
-    let (spew, one_line) = (*spew, *one_line);
+    let (spew, one_line, mut left) = (*spew, *one_line, spew_at_most.unwrap_or(u64::MAX));
     if spew || one_line.is_some() {
         // On a thread of its own, as a library that logs from a worker does: a full pipe blocks only it.
         thread::spawn(move || {
             let _ = flood(one_line);
-            while spew && spew_lines().is_ok() {}
+            while spew && left > 0 {
+                let Ok(bytes) = spew_lines() else { return };
+                left = left.saturating_sub(bytes);
+            }
+            if spew {
+                death::say("spewed");
+            }
         });
     }
 }
@@ -167,10 +173,11 @@ fn flood(one_line: Option<u64>) -> io::Result<()> {
     Ok(())
 }
 
-fn spew_lines() -> io::Result<()> {
+fn spew_lines() -> io::Result<u64> {
     let lines =
         "the stand-in spews this line as fast as its pipe takes it, to see that nobody waits for it\n".repeat(700);
-    io::stdout().write_all(lines.as_bytes())
+    io::stdout().write_all(lines.as_bytes())?;
+    Ok(lines.len() as u64)
 }
 
 /// Puts the null device in the place of both, so that the pipes are closed and no later file gets their numbers.

@@ -107,6 +107,11 @@ impl World {
         state.stats.health - 1
     }
 
+    /// Whether a completion is being worked on.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.lock().stats.in_flight > 0
+    }
+
     pub(crate) fn token_made(&self) {
         self.tokens.fetch_add(1, SeqCst);
     }

@@ -128,6 +128,10 @@ impl Options {
             "--setsid" => self.process.grandchild = Some(Grandchild::OwnSession),
             "--as-grandchild" => self.process.role = Role::Grandchild,
             "--spew" => self.output.spew = true,
+            "--spew-at-most" => {
+                self.output.spew = true;
+                self.output.spew_at_most = Some(words.number("a number of bytes")?);
+            }
             "--one-line" => self.output.one_line = Some(words.optional(parse).unwrap_or(10 << 20)),
             "--binary-output" => self.output.binary = true,
             "--close-stdio" => self.output.close_stdio = true,
@@ -143,6 +147,7 @@ impl Options {
         let (health, generation) = (&mut self.health, &mut self.generation);
         match flag {
             "--health-delay" => health.delay = Some(words.delay()?),
+            "--health-delay-when-busy" => health.delay_when_busy = Some(words.delay()?),
             "--health-pattern" => health.pattern = words.value("1, 0 and x, as in 110x", parse_pattern)?,
             "--health-when-dead" => {
                 health.when_dead = words.value("200 or 503", |text| match text {
@@ -156,6 +161,7 @@ impl Options {
             "--prefill" => generation.prefill = Some(words.time()?),
             "--keepalive-every" => generation.keepalive_every = words.time()?,
             "--tps" => generation.tokens_per_second = Some(words.number::<NonZeroU32>("tokens a second, 1 or more")?),
+            "--burn" => generation.burn = true,
             "--answer-tokens" => generation.answer = words.value("a number of tokens, or inf", parse_length)?,
             "--context" => generation.context = Some(words.number("a number of tokens")?),
             "--kill-generation-thread" => generation.ends_after = Some(words.optional(parse).unwrap_or(0)),

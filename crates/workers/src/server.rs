@@ -9,6 +9,7 @@
 
 pub mod diagnosis;
 mod failure;
+mod guard;
 mod launch;
 mod logbook;
 pub mod probe;
@@ -18,7 +19,8 @@ mod view;
 mod worker;
 
 pub use failure::ServerFailure;
-pub use launch::{Blueprint, GuardKeeper, PortChoice};
+pub use guard::GuardKeeper;
+pub use launch::{Blueprint, PortChoice};
 pub use logbook::LogBook;
 pub use startup::WarmUp;
 pub use view::{ServerPhase, ServerView};

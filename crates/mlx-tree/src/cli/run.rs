@@ -230,6 +230,8 @@ struct Signals {
     interrupt: Signal,
     terminate: Signal,
     hangup: Signal,
+    /// Whether there was a terminal at the start. When it hangs up, its descriptor is no terminal any more.
+    terminal: bool,
 }
 
 // === impl Signals ===
@@ -241,6 +243,7 @@ impl Signals {
             interrupt: listen(SignalKind::interrupt())?,
             terminate: listen(SignalKind::terminate())?,
             hangup: listen(SignalKind::hangup())?,
+            terminal: io::stdin().is_terminal(),
         })
     }
 
@@ -252,7 +255,7 @@ impl Signals {
                 _ = self.hangup.recv() => {
                     // A terminal that is gone means stop. Under an init system it means "read your configuration again",
                     // and dying of it would be the wrong answer.
-                    if io::stdin().is_terminal() {
+                    if self.terminal {
                         return End::Terminate;
                     }
                     tracing::warn!("SIGHUP: there is no reload; restart mlx-tree for a changed configuration");
@@ -314,7 +317,9 @@ fn refusal(error: VerbError) -> Refusal {
         VerbError::NotReady { .. } => {
             ("not_ready", Some("it is tried again as the policy says; see `mlx-tree status`"))
         }
-        VerbError::Running => ("running", Some("`mlx-tree restart` starts it anew")),
+        VerbError::Held { .. } => {
+            ("held", Some("`mlx-tree restart` starts it now; `mlx-tree status` says why it waits"))
+        }
         VerbError::Stopped => ("stopped", None),
         VerbError::Stuck => ("stuck", Some("only the kernel can let go of it: look at its disk and driver, or reboot")),
         VerbError::Gone => ("gone", None),

@@ -3,18 +3,19 @@
 use std::ffi::OsString;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use mlx_tree_process::port::{self, PortState};
 use mlx_tree_process::state::{InstanceLock, Record, ServerLock, ServerLockError};
-use mlx_tree_process::{Grace, Guard, Identity, Launch, ProcessGroup};
+use mlx_tree_process::{Grace, Identity, Launch, ProcessGroup};
 use mlx_tree_supervision::Restart;
 use reqwest::Client;
 use tokio::sync::{Semaphore, watch};
 
 use super::diagnosis::Reason;
 use super::failure::ServerFailure;
+use super::guard::GuardKeeper;
 use super::logbook::LogBook;
 use super::profile::{CommandParts, Profile};
 use super::startup::WarmUp;
@@ -85,13 +86,6 @@ pub(super) struct Launched {
     pub(super) address: SocketAddr,
 }
 
-/// Holds the guard process, and starts another one should it be gone.
-#[derive(Debug, Clone)]
-pub struct GuardKeeper {
-    argv: Arc<[OsString]>,
-    guard: Arc<Mutex<Option<Guard>>>,
-}
-
 // === impl Blueprint ===
 
 impl Blueprint {
@@ -160,46 +154,4 @@ impl Blueprint {
 
 fn locked(error: &ServerLockError) -> ServerFailure {
     ServerFailure::plain(Reason::OutOfResources, error.to_string())
-}
-
-// === impl GuardKeeper ===
-
-impl GuardKeeper {
-    /// Keeps a guard that is started as `argv`.
-    #[must_use]
-    pub fn new(argv: Vec<OsString>) -> Self {
-        Self { argv: argv.into(), guard: Arc::default() }
-    }
-
-    /// Keeps none: when we are killed, the server stays until the next start settles it.
-    #[must_use]
-    pub fn none() -> Self {
-        Self::new(Vec::new())
-    }
-
-    fn protect(&self, process: &Identity, grace: Grace) {
-        if self.argv.is_empty() {
-            return;
-        }
-        let mut guard = self.guard.lock().unwrap_or_else(PoisonError::into_inner);
-        if guard.as_ref().is_some_and(|guard| guard.protect(process, grace).is_ok()) {
-            return;
-        }
-        let started = Guard::start(self.argv.iter().cloned()).inspect(|fresh| {
-            let _ = fresh.protect(process, grace);
-        });
-        match started {
-            Ok(fresh) => *guard = Some(fresh),
-            Err(error) => {
-                tracing::warn!(target: "mlx_tree::server", %error, "no guard process: kill -9 of mlx-tree would orphan the server");
-            }
-        }
-    }
-
-    fn release(&self, process: &Identity) {
-        let guard = self.guard.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(guard) = guard.as_ref() {
-            let _ = guard.release(process);
-        }
-    }
 }

@@ -48,7 +48,7 @@ pub(super) async fn startup(
     let base = format!("http://{address}");
     let mut last = "it has not listened yet".to_owned();
     let work = async {
-        wait_for_health(blueprint, &base, tail, &mut last).await?;
+        wait_for_health(blueprint, leader, address, tail, &mut last).await?;
         refuse_strangers(leader, address).await?;
         tell(Milestone::Loading);
         wait_for_canary(blueprint, &base, tail, deadline, &mut last).await?;
@@ -66,20 +66,28 @@ pub(super) async fn startup(
 
 async fn wait_for_health(
     blueprint: &Blueprint,
-    base: &str,
+    leader: &Identity,
+    address: SocketAddr,
     tail: &Tail,
     last: &mut String,
 ) -> Result<(), ServerFailure> {
+    let base = format!("http://{address}");
     let mut pause = FIRST_PAUSE;
     loop {
-        match probe::health(&blueprint.client, base, &blueprint.profile, blueprint.probe_timeout).await {
+        match probe::health(&blueprint.client, &base, &blueprint.profile, blueprint.probe_timeout).await {
             Ok(()) => return Ok(()),
             // mlx_lm says 200 while it loads; it says 503 for one reason only, and never recovers from it.
             Err(ProbeError::Status { status: 503, body }) if blueprint.profile.kind == ServerKind::MlxLm => {
                 let why = format!("its generation thread died: HTTP 503 {body}");
                 return Err(ServerFailure::living(Reason::GenerationDied, &why, &tail.last_lines(LAST_LINES)));
             }
-            Err(error) => *last = error.to_string(),
+            Err(ProbeError::Refused) => *last = ProbeError::Refused.to_string(),
+            // Somebody listens and does not answer well. If it is a stranger, the server hangs without its port, and would
+            // do so until its time is up.
+            Err(error) => {
+                *last = error.to_string();
+                refuse_strangers(leader, address).await?;
+            }
         }
         sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);

@@ -1,14 +1,15 @@
 //! A running tree, for those who hold it: status, the operator's verbs, and the end.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use mlx_tree_api::{Event, Kind, Phase, Status};
 use mlx_tree_policy::{InvalidPolicy, Standing};
 use mlx_tree_process::signal::{self, Signal, Target};
 use mlx_tree_process::state::{Settled, StateError, settle_orphan};
 use mlx_tree_supervision::{
-    ChildState, EventKind, RestartChildError, StartError, SupervisorExit, SupervisorHandle, SupervisorStatus,
-    TerminateChildError,
+    ChildState, EventKind, RestartChildError, StartError, SupervisorExit, SupervisorHandle, SupervisorPhase,
+    SupervisorStatus, TerminateChildError,
 };
 use tokio::sync::{Mutex, broadcast, watch};
 use tokio::time::Instant;
@@ -17,7 +18,7 @@ use super::{Plan, gate, root, status};
 use crate::SERVER;
 use crate::breaker::RestartGate;
 use crate::health::{HealthView, Served};
-use crate::server::Blueprint;
+use crate::server::{Blueprint, ServerPhase, ServerView};
 
 /// A running tree. Cheap to clone; all clones are one tree. Dropping the last one does not stop it: [`Tree::stop`] does.
 #[derive(Clone)]
@@ -72,9 +73,12 @@ pub enum VerbError {
         /// Why.
         reason: String,
     },
-    /// The server is there already.
-    #[error("the server runs already")]
-    Running,
+    /// The server is down, and the tree will start it again by itself.
+    #[error("the server is down and will be started by itself{}", after(.wait))]
+    Held {
+        /// After this time, where that is known.
+        wait: Option<Duration>,
+    },
     /// Somebody stopped it meanwhile.
     #[error("the server was stopped meanwhile")]
     Stopped,
@@ -102,15 +106,13 @@ impl Tree {
         let health_view = watch::Sender::new(HealthView::unwatched());
         let facts = Facts { kind, model, note, health_threshold: health.failure_threshold.get(), restart };
         blueprint.bus.emit("tree", 0, Kind::TreeStarted { pid: std::process::id() });
+        let held = gate.standing() != Standing::Free;
         let root =
-            root(&blueprint, health, &served, &health_view, &gate, history.as_ref()).intensity(restart.intensity);
+            root(&blueprint, health, &served, &health_view, &gate, history.as_ref(), held).intensity(restart.intensity);
         let supervisor = children.into_iter().fold(root, mlx_tree_supervision::Supervisor::child).start().await?;
         tell_of_other_children(&supervisor, &blueprint);
-        if let Standing::Waiting { .. } | Standing::Suspended { .. } = gate.standing() {
-            let held = supervisor.suspend_child(SERVER, "held back for the failures of an earlier run").await;
-            if let Err(error) = held {
-                tracing::warn!(target: "mlx_tree::tree", %error, "the server cannot be held back");
-            }
+        if held {
+            hold_back(&supervisor, &gate).await;
         }
         let inner = Inner {
             supervisor,
@@ -136,8 +138,9 @@ impl Tree {
     /// [`VerbError::NotReady`] as soon as an attempt has failed or the server is held back; the tree goes on trying.
     pub async fn ready(&self) -> Result<(), VerbError> {
         let mut status = self.inner.supervisor.status();
+        let mut view = self.inner.blueprint.view.subscribe();
         loop {
-            let outcome = verdict(&status.borrow_and_update());
+            let outcome = verdict(&status.borrow_and_update(), &view.borrow_and_update());
             match outcome {
                 Some(Ok(())) => return Ok(()),
                 Some(Err(VerbError::NotReady { .. })) => {
@@ -145,20 +148,34 @@ impl Tree {
                     return Err(VerbError::NotReady { reason });
                 }
                 Some(Err(error)) => return Err(error),
-                None => status.changed().await.map_err(|_| VerbError::Gone)?,
+                None => tokio::select! {
+                    changed = status.changed() => changed.map_err(|_| VerbError::Gone)?,
+                    changed = view.changed() => changed.map_err(|_| VerbError::Gone)?,
+                },
             }
         }
     }
 
-    /// Starts a server that was stopped, and waits until it is ready.
+    /// Starts a server that was stopped, and waits until it is ready. One that is being started is waited for; one that is
+    /// ready is left as it is.
     ///
     /// # Errors
-    /// [`VerbError::Running`] when it was not stopped; [`VerbError::NotReady`] when its first attempt failed.
+    /// [`VerbError::Held`] when the tree waits before it starts the server again by itself (as in systemd, only a restart or
+    /// a reset cuts that short); [`VerbError::NotReady`] when the first attempt failed.
     pub async fn start_server(&self) -> Result<(), VerbError> {
         self.operator("start");
         {
             let _one_at_a_time = self.inner.verbs.lock().await;
-            self.start_now().await?;
+            match self.child_state().await? {
+                ChildState::Down => self.start_now().await?,
+                ChildState::Waiting { .. } | ChildState::Suspended { .. } => {
+                    let now = self.inner.blueprint.clock.now();
+                    let wait = self.inner.gate.snapshot().next.map(|at| at.saturating_since(now));
+                    return Err(VerbError::Held { wait });
+                }
+                ChildState::Starting | ChildState::Up | ChildState::Ready | ChildState::Stopping => {}
+                ChildState::Stuck => return Err(VerbError::Stuck),
+            }
         }
         self.ready().await
     }
@@ -195,12 +212,9 @@ impl Tree {
         self.operator("reset");
         let _one_at_a_time = self.inner.verbs.lock().await;
         self.inner.gate.reset();
-        let held = self
-            .child_state()
-            .is_some_and(|state| matches!(state, ChildState::Waiting { .. } | ChildState::Suspended { .. }));
-        if held && let Err(error) = self.inner.supervisor.resume_child(SERVER).await {
-            // The BreakerActor saw the gate close, and was quicker.
-            tracing::debug!(target: "mlx_tree::tree", %error, "the server needs not be resumed");
+        // Asked without a look at the state first: what fails at this moment may be held back just after that look.
+        if let Err(error) = self.inner.supervisor.resume_child(SERVER).await {
+            tracing::debug!(target: "mlx_tree::tree", %error, "the server was not held back");
         }
     }
 
@@ -261,12 +275,10 @@ impl Tree {
 
     /// Starts a server that is down. The operator's word outweighs the breaker and whatever failed before.
     async fn start_now(&self) -> Result<(), VerbError> {
-        if self.child_state() == Some(ChildState::Down) {
-            self.inner.gate.reset();
-        }
+        self.inner.gate.reset();
         match self.inner.supervisor.restart_child(SERVER).await {
-            Ok(_) => Ok(()),
-            Err(RestartChildError::Running | RestartChildError::Restarting) => Err(VerbError::Running),
+            // The tree was quicker.
+            Ok(_) | Err(RestartChildError::Running | RestartChildError::Restarting) => Ok(()),
             Err(RestartChildError::Failed(reason)) => Err(VerbError::NotReady { reason: reason.to_string() }),
             Err(RestartChildError::NotFound | RestartChildError::Dynamic | RestartChildError::SupervisorGone) => {
                 Err(VerbError::Gone)
@@ -274,8 +286,9 @@ impl Tree {
         }
     }
 
-    fn child_state(&self) -> Option<ChildState> {
-        self.inner.supervisor.status().borrow().child(SERVER).map(|child| child.state.clone())
+    async fn child_state(&self) -> Result<ChildState, VerbError> {
+        let status = self.inner.supervisor.snapshot().await.map_err(|_| VerbError::Gone)?;
+        status.child(SERVER).map(|child| child.state.clone()).ok_or(VerbError::Gone)
     }
 
     fn operator(&self, verb: &str) {
@@ -283,16 +296,42 @@ impl Tree {
     }
 }
 
-/// What the supervisor's status says about being ready; `None` while that is open.
-fn verdict(status: &SupervisorStatus) -> Option<Result<(), VerbError>> {
-    match &status.child(SERVER)?.state {
-        ChildState::Ready => Some(Ok(())),
+/// What there is to say about being ready; `None` while that is open. A server that the supervisor still calls ready may
+/// have been given up by its worker already.
+fn verdict(status: &SupervisorStatus, view: &ServerView) -> Option<Result<(), VerbError>> {
+    if status.phase == SupervisorPhase::Stopped {
+        return Some(Err(VerbError::Gone));
+    }
+    let child = status.child(SERVER)?;
+    match &child.state {
+        ChildState::Ready => {
+            let serves = view.epoch == child.epoch.get() && matches!(view.phase, ServerPhase::Ready { .. });
+            serves.then_some(Ok(()))
+        }
         ChildState::Starting | ChildState::Up | ChildState::Stopping => None,
         ChildState::Waiting { .. } | ChildState::Suspended { .. } => {
             Some(Err(VerbError::NotReady { reason: String::new() }))
         }
         ChildState::Stuck => Some(Err(VerbError::Stuck)),
         ChildState::Down => Some(Err(VerbError::Stopped)),
+    }
+}
+
+fn after(wait: &Option<Duration>) -> String {
+    wait.map_or_else(String::new, |wait| format!(" in {:.1} s", wait.as_secs_f64()))
+}
+
+/// A server whose start the history of an earlier run forbade has ignored that start and is down, where nobody would
+/// resume it: it is suspended, until the BreakerActor does.
+async fn hold_back(supervisor: &SupervisorHandle, gate: &RestartGate) {
+    if let Err(error) = supervisor.suspend_child(SERVER, "held back for the failures of an earlier run").await {
+        tracing::warn!(target: "mlx_tree::tree", %error, "the server cannot be held back");
+    }
+    // Its time may have come meanwhile, when the BreakerActor had nothing to resume yet.
+    if gate.standing() == Standing::Free
+        && let Err(error) = supervisor.resume_child(SERVER).await
+    {
+        tracing::debug!(target: "mlx_tree::tree", %error, "the server was resumed already");
     }
 }
 

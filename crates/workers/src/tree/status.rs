@@ -19,7 +19,11 @@ pub(super) async fn compose(inner: &Inner) -> api::Status {
     let health = inner.health.borrow().clone();
     let gate = inner.gate.snapshot();
     let server = supervisor.child(SERVER);
-    let phase = phase_of(server.map(|child| &child.state), running_phase(&view, health.standing));
+    let phase = match phase_of(server.map(|child| &child.state), running_phase(&view, health.standing)) {
+        // A delay that an earlier run has left to us is kept by a suspension, and is a delay all the same.
+        api::Phase::Suspended if gate.breaker == BreakerState::Closed => api::Phase::Backoff,
+        phase => phase,
+    };
     let memory_bytes = memory_of(&view).await;
     let breaker = breaker_of(inner, &gate, clock);
     let next_attempt_in_s = match phase {
@@ -97,8 +101,9 @@ fn reason_of(
         api::Phase::Busy | api::Phase::Suspect => last_error.map(str::to_owned),
         // One that is held for an earlier run's failures has neither.
         api::Phase::Suspended => breaker.reason.clone().or_else(last_exit).or_else(|| held_for(server)),
+        api::Phase::Backoff => last_exit().or_else(|| held_for(server)),
         api::Phase::Stopped => Some("stopped on request".to_owned()),
-        api::Phase::Backoff | api::Phase::Stopping | api::Phase::Failed => last_exit(),
+        api::Phase::Stopping | api::Phase::Failed => last_exit(),
     }
 }
 

@@ -2,21 +2,27 @@
 
 #![allow(dead_code, unreachable_pub, reason = "a module of several test programs, each of which uses its part")]
 
+pub mod processes;
+pub mod wire;
+
 use std::fs::File;
 use std::io::Read as _;
-use std::os::unix::process::ExitStatusExt as _;
+use std::os::fd::OwnedFd;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use mlx_tree_api::{Phase, Status};
-use mlx_tree_control::{Access, Client};
+use mlx_tree_control::{Access, Client, Verb};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 
 /// The longest that anything here may take. No test waits so long unless something is broken.
-pub const PATIENCE: Duration = Duration::from_secs(90);
+pub const PATIENCE: Duration = Duration::from_secs(40);
 
 /// The program under test.
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_mlx-tree");
@@ -24,20 +30,21 @@ pub const PROGRAM: &str = env!("CARGO_BIN_EXE_mlx-tree");
 /// A running mlx-tree.
 pub struct Instance {
     process: Child,
-    home: TempDir,
+    home: Arc<TempDir>,
+    log: PathBuf,
     exit: Option<ExitStatus>,
 }
 
 /// How an instance is started.
 pub struct Setup {
-    home: TempDir,
+    home: Arc<TempDir>,
     command: Command,
 }
 
 impl Setup {
     /// The program with a home, a state directory and ports of its own, and short times, run as `mlx-tree <words>`.
     pub fn new(words: &[&str]) -> Self {
-        let home = tempfile::tempdir().expect("a temporary directory");
+        let home = Arc::new(tempfile::tempdir().expect("a temporary directory"));
         let mut command = Command::new(PROGRAM);
         command.args(words);
         let mut setup = Self { home, command };
@@ -45,20 +52,46 @@ impl Setup {
         setup
     }
 
-    /// `mlx-tree demo`, with flags for the stand-in.
+    /// `mlx-tree demo`, with short times and flags for the stand-in.
     pub fn demo(flags: &[&str]) -> Self {
-        let mut setup = Self::new(&["demo"]);
-        setup.command.args(fast()).arg("--").args(flags);
+        let mut setup = Self::new(&["demo"]).fast();
+        setup.command.arg("--").args(flags);
         setup
+    }
+
+    /// `mlx-tree run` over a server command of the test's own, with short times. `{port}` is where its port goes.
+    pub fn serving(command: &[&str]) -> Self {
+        let words: Vec<String> = command.iter().map(|word| format!("{word:?}")).collect();
+        Self::new(&["run"]).fast().set("server.command", &format!("[{}]", words.join(", ")))
     }
 
     /// `mlx-tree demo` over a stand-in whose n-th launch behaves as the n-th line says.
     pub fn scripted(lines: &[&str]) -> Self {
-        let mut setup = Self::new(&["demo"]);
+        let mut setup = Self::new(&["demo"]).fast();
         let script = setup.home.path().join("script");
         std::fs::write(&script, lines.join("\n") + "\n").expect("the script is written");
-        setup.command.args(fast()).arg("--").arg("--script").arg(script);
+        setup.command.arg("--").arg("--script").arg(script);
         setup
+    }
+
+    /// The next life of `instance`: the same home, and so the same state directory.
+    pub fn in_home_of(mut self, instance: &Instance) -> Self {
+        self.home = Arc::clone(&instance.home);
+        self.isolate();
+        self
+    }
+
+    /// Keys that make a test's time short where the defaults are made for people.
+    fn fast(self) -> Self {
+        let keys = [
+            ("restart.backoff_initial", "100ms"),
+            ("restart.backoff_max", "1s"),
+            ("health.interval", "300ms"),
+            ("health.timeout", "300ms"),
+            ("shutdown.grace", "3s"),
+            ("shutdown.hung_grace", "500ms"),
+        ];
+        keys.into_iter().fold(self, |setup, (key, value)| setup.set(key, value))
     }
 
     fn isolate(&mut self) {
@@ -75,10 +108,42 @@ impl Setup {
             .stdin(Stdio::null());
     }
 
+    /// Its home directory, before it is started.
+    pub fn home(&self) -> &Path {
+        self.home.path()
+    }
+
     /// Sets a key, over the defaults and the test's own short times.
     pub fn set(mut self, key: &str, value: &str) -> Self {
         let name = format!("MLX_TREE__{}", key.to_uppercase().replace('.', "__"));
         self.command.env(name, value);
+        self
+    }
+
+    /// Runs it as another user, who gets the home. Only root can.
+    pub fn run_by(self, id: u32) -> Self {
+        let home = self.home.path();
+        let files = std::fs::read_dir(home).expect("the home").flatten().map(|entry| entry.path());
+        for path in files.chain([home.to_owned()]) {
+            std::os::unix::fs::chown(path, Some(id), Some(id)).expect("root may");
+        }
+        self.with(|command, _| {
+            command.uid(id).gid(id);
+        })
+    }
+
+    /// Runs it by another program, which has to execute it in its own place (`nohup`, `setsid -c`).
+    pub fn through(mut self, words: &[&str]) -> Self {
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]).arg(self.command.get_program()).args(self.command.get_args());
+        for (name, value) in self.command.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        command.stdin(Stdio::null());
+        self.command = command;
         self
     }
 
@@ -89,11 +154,20 @@ impl Setup {
     }
 
     /// Starts it.
-    pub fn start(mut self) -> Instance {
-        let log = File::create(self.home.path().join("log")).expect("a log file");
-        self.command.stdout(log.try_clone().expect("cloned")).stderr(log);
+    pub fn start(self) -> Instance {
+        // Each life in a home has a log of its own.
+        static LIVES: AtomicUsize = AtomicUsize::new(0);
+        let path = self.home.path().join(format!("log.{}", LIVES.fetch_add(1, Ordering::Relaxed)));
+        let log = File::create(&path).expect("a log file");
+        self.start_writing_to(log, path)
+    }
+
+    /// Starts it with `output` for stdout and stderr; what is read as its log comes from `log`.
+    pub fn start_writing_to(mut self, output: impl Into<OwnedFd>, log: PathBuf) -> Instance {
+        let output: OwnedFd = output.into();
+        self.command.stdout(output.try_clone().expect("cloned")).stderr(output);
         let process = self.command.spawn().expect("the program starts");
-        Instance { process, home: self.home, exit: None }
+        Instance { process, home: self.home, log, exit: None }
     }
 
     /// Runs it to its end and answers the exit status, stdout and stderr.
@@ -104,28 +178,16 @@ impl Setup {
     }
 }
 
-/// Keys that make a test's time short where the defaults are made for people.
-fn fast() -> Vec<String> {
-    let keys = [
-        ("restart.backoff_initial", "100ms"),
-        ("restart.backoff_max", "1s"),
-        ("health.interval", "300ms"),
-        ("health.timeout", "300ms"),
-        ("shutdown.grace", "3s"),
-        ("shutdown.hung_grace", "500ms"),
-    ];
-    let set = |(key, value): (&str, &str)| {
-        let name = format!("MLX_TREE__{}", key.to_uppercase().replace('.', "__"));
-        // Whoever sets a key by the environment means it.
-        if std::env::var_os(name).is_some() { Vec::new() } else { vec![format!("--set={key}={value}")] }
-    };
-    keys.into_iter().flat_map(set).collect()
-}
-
 impl Instance {
     /// mlx-tree's own process id.
     pub fn pid(&self) -> u32 {
         self.process.id()
+    }
+
+    /// Whether it has not ended yet.
+    pub fn is_running(&mut self) -> bool {
+        self.exit = self.process.try_wait().expect("our own child");
+        self.exit.is_none()
     }
 
     /// Its home directory.
@@ -140,9 +202,10 @@ impl Instance {
 
     /// What it has written so far.
     pub fn log(&self) -> String {
-        let mut text = String::new();
-        File::open(self.home.path().join("log")).expect("the log").read_to_string(&mut text).expect("utf-8");
-        text
+        let mut bytes = Vec::new();
+        File::open(&self.log).expect("the log").read_to_end(&mut bytes).expect("readable");
+        // What is read while it is written may end inside a character.
+        String::from_utf8_lossy(&bytes).into_owned()
     }
 
     /// Its status, if it answers.
@@ -156,7 +219,7 @@ impl Instance {
     }
 
     /// Waits until the status is as wanted.
-    pub async fn until(&self, what: &str, wanted: impl Fn(&Status) -> bool) -> Status {
+    pub async fn until(&self, what: &str, mut wanted: impl FnMut(&Status) -> bool) -> Status {
         let start = Instant::now();
         let mut last = None;
         while start.elapsed() < PATIENCE {
@@ -165,6 +228,8 @@ impl Instance {
                     return status;
                 }
                 last = Some(status);
+            } else if !exists(self.pid()) {
+                break;
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -189,6 +254,20 @@ impl Instance {
         panic!("never told {words:?}; log:\n{}", self.log());
     }
 
+    /// Waits until the restart history on disk says what the status says.
+    pub async fn written_down(&self) {
+        let start = Instant::now();
+        loop {
+            let failures = self.status().await.breaker.consecutive_failures;
+            let text = std::fs::read_to_string(self.state_dir().join("restart-history.json")).unwrap_or_default();
+            if text.contains(&format!("\"consecutive_failures\":{failures},")) {
+                return;
+            }
+            assert!(start.elapsed() < PATIENCE, "the history is not written down: {text}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
     /// A client for its control plane.
     pub fn client(&self) -> Client {
         Client::from_state_dir(&self.state_dir()).expect("it runs")
@@ -210,6 +289,23 @@ impl Instance {
             .expect("the program runs");
         let text = |bytes| String::from_utf8(bytes).expect("utf-8");
         (output.status, text(output.stdout), text(output.stderr))
+    }
+
+    /// The server's process.
+    pub async fn server(&self) -> u32 {
+        self.until("running a server", |it| it.process_pid.is_some()).await.process_pid.expect("just seen")
+    }
+
+    /// Where the server answers.
+    pub async fn url(&self) -> String {
+        self.until("having an address", |it| it.server.url.is_some()).await.server.url.expect("just seen")
+    }
+
+    /// Has a verb carried out, and answers what came of it.
+    pub async fn perform(&self, verb: Verb) -> Result<String, String> {
+        let asked = tokio::time::timeout(PATIENCE, self.client().perform(verb)).await;
+        let outcome = asked.unwrap_or_else(|_| panic!("{verb} never ends; log:\n{}", self.log()));
+        outcome.map(|done| done.message).map_err(|error| error.to_string())
     }
 
     /// Sends it a signal.

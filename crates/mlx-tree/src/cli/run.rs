@@ -156,7 +156,7 @@ fn set_up_log(loaded: &Loaded) -> Result<Format, Report> {
 }
 
 fn greet(loaded: &Loaded, control: SocketAddr, prepared: &Prepared, what: What) {
-    let python = prepared.python.as_ref().map(describe);
+    let python = prepared.python.as_ref().map(|python| describe(python, loaded.settings.server.kind));
     let server = &loaded.settings.server;
     let (kind, model, note) = match what {
         What::Server => (server.kind.as_str(), server.model.as_str(), prepared.note.as_deref()),

@@ -162,14 +162,6 @@ impl Drop for Obituary {
 
 // === impl Supervised ===
 
-impl<A: Actor> Supervised<A> {
-    /// Runs a callback of the user's actor; a panic in it, sync or async, is noted on its way out.
-    async fn watch<T, Fut: Future<Output = T>>(&self, callback: impl FnOnce() -> Fut) -> T {
-        let _watch = Watch(&self.panicked);
-        callback().await
-    }
-}
-
 impl<A: Actor> Actor for Supervised<A> {
     type Msg = A::Msg;
     type State = A::State;
@@ -180,7 +172,10 @@ impl<A: Actor> Actor for Supervised<A> {
         myself: ActorRef<Self::Msg>,
         arguments: Self::Arguments,
     ) -> Result<Self::State, ActorProcessingErr> {
-        let mut starting = pin!(self.watch(|| self.actor.pre_start(myself, arguments)));
+        let mut starting = pin!(async {
+            let _watch = Watch(&self.panicked);
+            self.actor.pre_start(myself, arguments).await
+        });
         let outcome = poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| starting.as_mut().poll(context))) {
             Ok(poll) => poll.map_err(StartFailure::Error),
             Err(panic) => Poll::Ready(Err(StartFailure::Panic(crate::panic::text(&*panic)))),
@@ -194,7 +189,8 @@ impl<A: Actor> Actor for Supervised<A> {
     async fn post_start(&self, myself: ActorRef<Self::Msg>, state: &mut Self::State) -> Result<(), ActorProcessingErr> {
         // From here on the actor is linked, and ractor tells the supervisor of its end.
         self.obituary.not_needed();
-        self.watch(|| self.actor.post_start(myself.clone(), state)).await?;
+        let _watch = Watch(&self.panicked);
+        self.actor.post_start(myself.clone(), state).await?;
         if let Some((slot, epoch)) = &self.slot {
             slot.fill(*epoch, myself);
         }
@@ -202,7 +198,8 @@ impl<A: Actor> Actor for Supervised<A> {
     }
 
     async fn post_stop(&self, myself: ActorRef<Self::Msg>, state: &mut Self::State) -> Result<(), ActorProcessingErr> {
-        self.watch(|| self.actor.post_stop(myself, state)).await
+        let _watch = Watch(&self.panicked);
+        self.actor.post_stop(myself, state).await
     }
 
     async fn handle(
@@ -211,7 +208,8 @@ impl<A: Actor> Actor for Supervised<A> {
         message: Self::Msg,
         state: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
-        self.watch(|| self.actor.handle(myself, message, state)).await
+        let _watch = Watch(&self.panicked);
+        self.actor.handle(myself, message, state).await
     }
 
     async fn handle_supervisor_evt(
@@ -220,6 +218,7 @@ impl<A: Actor> Actor for Supervised<A> {
         event: SupervisionEvent,
         state: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
-        self.watch(|| self.actor.handle_supervisor_evt(myself, event, state)).await
+        let _watch = Watch(&self.panicked);
+        self.actor.handle_supervisor_evt(myself, event, state).await
     }
 }

@@ -76,7 +76,8 @@ impl Backoff {
             return Self::new(min, max, 0.0);
         }
         let spread = 1.0 + random_factor;
-        let widened = |span: Duration| Duration::try_from_secs_f64(span.as_secs_f64() * spread).unwrap_or(Duration::MAX);
+        let widened =
+            |span: Duration| Duration::try_from_secs_f64(span.as_secs_f64() * spread).unwrap_or(Duration::MAX);
         let Self { initial, max, .. } = Self::new(min, max, 0.0)?;
         Self::new(widened(initial), widened(max), random_factor / spread)
     }
@@ -200,7 +201,10 @@ mod tests {
             assert!(matches!(Backoff::from_min_max(S(1), S(2), wrong), Err(InvalidBackoff::Jitter(_))));
         }
         assert_eq!(Backoff::from_min_max(S(0), S(2), 0.2), Err(InvalidBackoff::ZeroInitial));
-        assert_eq!(Backoff::from_min_max(S(3), S(2), 0.2), Err(InvalidBackoff::InitialAboveMax { initial: S(3), max: S(2) }));
+        assert_eq!(
+            Backoff::from_min_max(S(3), S(2), 0.2),
+            Err(InvalidBackoff::InitialAboveMax { initial: S(3), max: S(2) })
+        );
         assert_eq!(Backoff::from_min_max(S(3), S(30), 0.2).unwrap().max(), S(36));
     }
 

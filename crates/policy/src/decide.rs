@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::Monotonic;
+use crate::{Ending, ExitRules, Intensity, Limited, Monotonic, OnLimit, Ruled};
 
 /// Whether trying again can help.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -23,6 +23,8 @@ pub struct Failure<'a> {
     pub severity: Severity,
     /// One line for the journal and for people.
     pub reason: &'a str,
+    /// How the incarnation ended, for rules that go by its exit status.
+    pub ending: Ending,
 }
 
 /// What the supervisor is to do about a failed child.
@@ -34,6 +36,13 @@ pub enum Decision {
         /// Zero means at once.
         after: Duration,
     },
+    /// Restart all children of the supervisor once `after` has passed, as under `one_for_all`, whatever its strategy is.
+    RestartGroup {
+        /// Zero means at once.
+        after: Duration,
+    },
+    /// Leave the child down for good: it is done, like a transient child that ended normally.
+    Stop,
     /// Leave the child down until somebody resumes it (a breaker has opened).
     Suspend {
         /// When the suspension is expected to end, if that is known.
@@ -62,6 +71,57 @@ pub trait Decide: Send + 'static {
     /// must stay ready for the next milestone (a half-open trial passes its probation first, and counts as a success
     /// later), or `None` if there is none.
     fn on_stable(&mut self, epoch: u64, now: Monotonic) -> Option<Duration>;
+
+    /// Puts rules by exit status in front of this policy: it is asked only about the ends that they let through.
+    fn with_exit_rules(self, rules: impl Into<ExitRules>) -> Ruled<Self>
+    where
+        Self: Sized,
+    {
+        Ruled::new(self, rules.into())
+    }
+
+    /// Puts a limit around this policy: at most so many of the restarts that it grants within a time.
+    ///
+    /// For a policy without a limit of its own. [`RestartPolicy`](crate::RestartPolicy) has one: one counter has one owner.
+    fn with_limit(self, limit: Intensity, on_limit: OnLimit) -> Limited<Self>
+    where
+        Self: Sized,
+    {
+        Limited::new(self, limit, on_limit)
+    }
+}
+
+// === impl Failure ===
+
+impl<'a> Failure<'a> {
+    /// A failure of which no more is known.
+    #[must_use]
+    pub const fn new(epoch: u64, severity: Severity, reason: &'a str) -> Self {
+        Self { epoch, severity, reason, ending: Ending::Unknown }
+    }
+
+    /// The same failure, with the way that the incarnation ended.
+    #[must_use]
+    pub fn ended(self, ending: impl Into<Ending>) -> Self {
+        Self { ending: ending.into(), ..self }
+    }
+}
+
+// === impl Decide ===
+
+/// A policy that was chosen at run time.
+impl<P: Decide + ?Sized> Decide for Box<P> {
+    fn on_failure(&mut self, failure: Failure<'_>, now: Monotonic) -> Decision {
+        (**self).on_failure(failure, now)
+    }
+
+    fn on_ready(&mut self, epoch: u64, now: Monotonic) -> Option<Duration> {
+        (**self).on_ready(epoch, now)
+    }
+
+    fn on_stable(&mut self, epoch: u64, now: Monotonic) -> Option<Duration> {
+        (**self).on_stable(epoch, now)
+    }
 }
 
 /// A policy that its supervisor shares with somebody else: the breaker's driver, or an operator's verbs.
@@ -89,7 +149,7 @@ mod tests {
         let policy = RestartPolicy::new(RestartPolicyConfig::default(), JitterSeed(0)).unwrap();
         let drivers = Arc::new(Mutex::new(policy));
         let mut supervisors = Arc::clone(&drivers);
-        let failure = Failure { epoch: 1, severity: Severity::Permanent, reason: "no such executable" };
+        let failure = Failure::new(1, Severity::Permanent, "no such executable");
         let _ = supervisors.on_failure(failure, Monotonic::ORIGIN);
         let wake = drivers.lock().unwrap().next_wake();
         assert_eq!(wake, Some(Monotonic::new(Duration::from_secs(60))));

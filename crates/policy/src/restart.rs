@@ -48,7 +48,7 @@ use std::time::Duration;
 
 use crate::breaker::Verdict;
 use crate::{
-    Admission, Breaker, BreakerState, Decide, Decision, Failure, Journal, JournalEntry, Monotonic, Refused,
+    Admission, Breaker, BreakerState, Decide, Decision, Failure, JitterSeed, Journal, JournalEntry, Monotonic, Refused,
     RestartWindow, Ruling, Severity, TripCause,
 };
 
@@ -67,10 +67,6 @@ pub struct RestartPolicy {
     pending: Option<Monotonic>,
     journal: Journal,
 }
-
-/// Where the jitter of the delays begins. The same seed gives the same delays; without jitter it does not matter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct JitterSeed(pub u64);
 
 /// Whether the child may be started now, for one who is about to (a program that starts up with an old history).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -353,21 +349,6 @@ impl Decide for RestartPolicy {
             Some(run) if run.epoch == epoch => self.settle(now),
             Some(_) | None => None,
         }
-    }
-}
-
-// === impl JitterSeed ===
-
-impl JitterSeed {
-    /// The next number in 0..1 (SplitMix64: enough to keep restarts apart, which is all that jitter is for).
-    fn next_unit(&mut self) -> f64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^= z >> 31;
-        // 53 bits are what an f64 holds exactly.
-        (z >> 11) as f64 / (1_u64 << 53) as f64
     }
 }
 

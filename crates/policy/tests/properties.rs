@@ -97,7 +97,7 @@ impl World {
 
     fn fail(&mut self, severity: Severity) {
         let was_closed = *self.policy.breaker() == BreakerState::Closed;
-        let failure = Failure { epoch: self.epoch, severity, reason: "test" };
+        let failure = Failure::new(self.epoch, severity, "test");
         let decision = self.policy.on_failure(failure, self.now);
         self.epoch += 1;
         match &decision {
@@ -108,7 +108,7 @@ impl World {
                 self.assert_intensity_kept();
             }
             Decision::Suspend { .. } => {}
-            Decision::Escalate => panic!("this policy never gives up"),
+            Decision::RestartGroup { .. } | Decision::Stop | Decision::Escalate => panic!("not this policy"),
         }
         if !was_closed && matches!(decision, Decision::Restart { .. }) {
             // The run turned out to be a success in the meantime, or an operator, not a failure, had opened it.
@@ -120,7 +120,7 @@ impl World {
     fn fail_again(&mut self, epochs_ago: u64) {
         let Some(epoch) = self.epoch.checked_sub(epochs_ago + 1) else { return };
         let before = self.policy.clone();
-        let stale = Failure { epoch, severity: Severity::Permanent, reason: "late" };
+        let stale = Failure::new(epoch, Severity::Permanent, "late");
         // Epochs before the first failure of this process are unknown to it, and therefore news.
         if self.known(epoch) {
             let _ = self.policy.on_failure(stale, self.now);
@@ -152,7 +152,7 @@ impl World {
                 self.trials = 0;
             }
             Decision::Restart { .. } => assert_eq!(*self.policy.breaker(), BreakerState::Closed),
-            Decision::Escalate => panic!("this policy never gives up"),
+            Decision::RestartGroup { .. } | Decision::Stop | Decision::Escalate => panic!("not this policy"),
         }
     }
 
@@ -263,7 +263,7 @@ proptest! {
         for epoch in 1..=failures {
             let _ = policy.on_ready(epoch, now);
             now = now + Duration::from_secs(gap);
-            let _ = policy.on_failure(Failure { epoch, severity: Severity::Transient, reason: "test" }, now);
+            let _ = policy.on_failure(Failure::new(epoch, Severity::Transient, "test"), now);
             prop_assert_eq!(u64::from(policy.record().consecutive_failures), epoch);
             if let Some(due) = policy.next_wake() {
                 now = due;
@@ -279,7 +279,7 @@ proptest! {
         for (epoch, life) in (1..).zip(lives) {
             let _ = policy.on_ready(epoch, now);
             now = now + Duration::from_secs(life);
-            now = match policy.on_failure(Failure { epoch, severity: Severity::Transient, reason: "test" }, now) {
+            now = match policy.on_failure(Failure::new(epoch, Severity::Transient, "test"), now) {
                 Decision::Restart { after } => now + after,
                 Decision::Suspend { until: Some(until), .. } => {
                     spans.push(until.saturating_since(now).as_secs());

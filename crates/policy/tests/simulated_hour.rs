@@ -61,7 +61,7 @@ fn simulate(life: Life) -> Hour {
             }
             Life::NeverReady(deadline) => now + deadline,
         };
-        let failure = Failure { epoch, severity: Severity::Transient, reason: "it failed" };
+        let failure = Failure::new(epoch, Severity::Transient, "it failed");
         now = match policy.on_failure(failure, fails_at) {
             Decision::Restart { after } => fails_at + after,
             Decision::Suspend { until, .. } => {
@@ -69,7 +69,7 @@ fn simulate(life: Life) -> Hour {
                 policy.half_open(due).expect("it is due");
                 due
             }
-            Decision::Escalate => panic!("this policy never gives up"),
+            Decision::RestartGroup { .. } | Decision::Stop | Decision::Escalate => panic!("not this policy"),
         };
     }
     let first_trip = policy.journal().iter().find_map(|entry| match entry.decision {

@@ -20,6 +20,7 @@
 
 mod api;
 mod child;
+mod group;
 mod mail;
 mod operation;
 mod restart;

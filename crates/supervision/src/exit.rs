@@ -5,9 +5,14 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use mlx_tree_policy::Severity;
+use mlx_tree_policy::{Ending, ExitStatus};
 
 /// A shared error with its type kept.
 pub type SharedError = Arc<dyn Error + Send + Sync + 'static>;
+
+/// The same numbers on every Unix.
+const SIGABRT: i32 = 6;
+const SIGKILL: i32 = 9;
 
 /// Why an incarnation of a child ended.
 #[derive(Debug, Clone)]
@@ -35,6 +40,9 @@ pub struct Failure {
     pub message: Arc<str>,
     /// The error itself, where there is one (a panic has only its text).
     pub source: Option<SharedError>,
+    /// How it ended, for rules by exit status: what the child said with [`SupervisedExit::ended`], else what follows from
+    /// the kind (a start timeout is a timeout, a panic counts as SIGABRT, an error as an unclean exit code).
+    pub ending: Ending,
 }
 
 /// The sorts of failure.
@@ -67,7 +75,7 @@ pub struct SupervisedExit(Choice);
 
 #[derive(Debug, Clone)]
 enum Choice {
-    Fail { severity: Severity, error: SharedError },
+    Fail { severity: Severity, error: SharedError, ending: Option<Ending> },
     Ignore,
 }
 
@@ -108,6 +116,17 @@ impl ExitReason {
         match self {
             Self::Failed(failure) => failure.severity,
             Self::Normal | Self::Shutdown | Self::ShutdownWith(_) | Self::Killed => Severity::Transient,
+        }
+    }
+
+    /// How it ended, for rules by exit status ([`Decide::with_exit_rules`](crate::Decide::with_exit_rules)): an end on
+    /// purpose counts as exit code 0, a kill as SIGKILL, a failure as it says itself.
+    #[must_use]
+    pub const fn ending(&self) -> Ending {
+        match self {
+            Self::Normal | Self::Shutdown | Self::ShutdownWith(_) => Ending::Exited(ExitStatus::SUCCESS),
+            Self::Killed => Ending::Exited(ExitStatus::Signal(SIGKILL)),
+            Self::Failed(failure) => failure.ending,
         }
     }
 
@@ -156,21 +175,22 @@ impl Failure {
     /// A failure without an error value.
     #[must_use]
     pub fn new(kind: FailureKind, severity: Severity, message: impl Into<Arc<str>>) -> Self {
-        Self { kind, severity, message: message.into(), source: None }
+        Self { kind, severity, message: message.into(), source: None, ending: kind.ending() }
     }
 
     /// Reads the error that a child ended with; a [`SupervisedExit`] inside decides the severity.
     #[must_use]
     pub fn from_error(kind: FailureKind, error: Box<dyn Error + Send + Sync + 'static>) -> Self {
-        let (severity, error) = match error.downcast::<SupervisedExit>() {
+        let (severity, error, ending) = match error.downcast::<SupervisedExit>() {
             Ok(exit) => match exit.0 {
-                Choice::Fail { severity, error } => (severity, error),
+                Choice::Fail { severity, error, ending } => (severity, error, ending),
                 // Only a start can be ignored; anywhere else it is an error like any other.
-                Choice::Ignore => (Severity::Transient, Arc::new(IgnoredStart) as SharedError),
+                Choice::Ignore => (Severity::Transient, Arc::new(IgnoredStart) as SharedError, None),
             },
-            Err(error) => (Severity::Transient, SharedError::from(error)),
+            Err(error) => (Severity::Transient, SharedError::from(error), None),
         };
-        Self { kind, severity, message: error.to_string().into(), source: Some(error) }
+        let ending = ending.unwrap_or(kind.ending());
+        Self { kind, severity, message: error.to_string().into(), source: Some(error), ending }
     }
 
     /// The error of type `T` that caused this failure, if there is one.
@@ -211,6 +231,16 @@ impl FailureKind {
             Self::StartTimeout => "start_timeout",
         }
     }
+
+    /// How an actor that fails like this has ended, in the words of processes. A panic is an abort: what becomes of it
+    /// where panics do not unwind.
+    const fn ending(self) -> Ending {
+        match self {
+            Self::Error | Self::StartFailed => Ending::Unknown,
+            Self::Panic => Ending::Exited(ExitStatus::Signal(SIGABRT)),
+            Self::StartTimeout => Ending::TimedOut,
+        }
+    }
 }
 
 // === impl SupervisedExit ===
@@ -218,12 +248,12 @@ impl FailureKind {
 impl SupervisedExit {
     /// A failure that the next start may well cure.
     pub fn transient(error: impl Into<Box<dyn Error + Send + Sync + 'static>>) -> Self {
-        Self(Choice::Fail { severity: Severity::Transient, error: error.into().into() })
+        Self(Choice::Fail { severity: Severity::Transient, error: error.into().into(), ending: None })
     }
 
     /// A failure that no retry can cure. A policy that knows severities does not burn its tries on it.
     pub fn permanent(error: impl Into<Box<dyn Error + Send + Sync + 'static>>) -> Self {
-        Self(Choice::Fail { severity: Severity::Permanent, error: error.into().into() })
+        Self(Choice::Fail { severity: Severity::Permanent, error: error.into().into(), ending: None })
     }
 
     /// OTP's `ignore`, from `pre_start` only: there is nothing to start, and that is no failure. The child stays down (a
@@ -231,6 +261,17 @@ impl SupervisedExit {
     #[must_use]
     pub const fn ignore() -> Self {
         Self(Choice::Ignore)
+    }
+
+    /// Says how the process behind the child ended, for rules by exit status. Without effect on
+    /// [`ignore`](SupervisedExit::ignore).
+    #[must_use]
+    pub fn ended(mut self, how: impl Into<Ending>) -> Self {
+        match &mut self.0 {
+            Choice::Fail { ending, .. } => *ending = Some(how.into()),
+            Choice::Ignore => {}
+        }
+        self
     }
 
     pub(crate) const fn is_ignore(&self) -> bool {

@@ -172,7 +172,6 @@ mod event;
 mod exit;
 mod handle;
 mod id;
-mod pace;
 mod panic;
 mod rules;
 mod shell;
@@ -194,7 +193,10 @@ pub use event::{EventKind, Report, ReportContext, ReportReason, SupervisorEvent}
 pub use exit::{ExitReason, Failure, FailureKind, Severity, SharedError, SupervisedExit};
 pub use handle::{StartedChild, SupervisorHandle};
 pub use id::{ChildId, Epoch};
-pub use mlx_tree_policy::{Backoff, Decide, Decision, Intensity, Monotonic};
+pub use mlx_tree_policy::{
+    Backoff, BackoffPolicy, Decide, Decision, Ending, ExitAction, ExitRules, ExitSet, ExitStatus, Intensity,
+    JitterSeed, Monotonic, OnExit, OnLimit, Reset, RestartMode, RestartSteps, Schedule,
+};
 pub use rules::{AutoShutdown, ChildKind, OnIntensityExceeded, Readiness, Restart, Shutdown, Significance, Strategy};
 pub use slot::Slot;
 pub use spec::ChildSpec;

@@ -1,13 +1,14 @@
 //! The child spec: how to start one child, and the rules that it lives by.
 
+use std::collections::hash_map::RandomState;
 use std::fmt;
+use std::hash::{BuildHasher, Hasher};
 use std::time::Duration;
 
-use mlx_tree_policy::{Backoff, Decide};
+use mlx_tree_policy::{BackoffPolicy, Decide, JitterSeed, Reset, Schedule};
 use ractor::Actor;
 
 use crate::core::{ChildRules, Spec};
-use crate::pace::Paced;
 use crate::shell::Payload;
 use crate::start::{ActorStart, Start, SubtreeStart};
 use crate::{
@@ -124,12 +125,17 @@ impl ChildSpec {
         self
     }
 
-    /// Delays each restart along a curve. No limit: the child is tried for ever, as a crash-looping container is.
+    /// Delays each restart by a schedule, such as a [`Backoff`](crate::Backoff). No limit: the child is tried for ever, as a
+    /// crash-looping container is.
     ///
-    /// The curve starts anew once the child has stayed ready for its longest delay. Replaces any
-    /// [policy](ChildSpec::policy), and like one takes the child out of the supervisor's restart intensity.
-    pub fn backoff(self, backoff: Backoff) -> Self {
-        self.policy(Paced::new(backoff))
+    /// The schedule starts anew once the child has stayed ready for its longest delay. Replaces any
+    /// [policy](ChildSpec::policy), and like one takes the child out of the supervisor's restart intensity. For another
+    /// reset, a seed of one's own, or an end of the tries, give a [`BackoffPolicy`] as the policy.
+    pub fn backoff(self, schedule: impl Into<Schedule>) -> Self {
+        let schedule = schedule.into();
+        // The seed of a hash map is random enough to spread restarts, and needs no dependency.
+        let seed = JitterSeed(RandomState::new().build_hasher().finish());
+        self.policy(BackoffPolicy::new(schedule, Reset::AfterStable(schedule.longest()), seed))
     }
 
     /// What happens when this child, having no policy, exceeds the restart intensity. Default: the supervisor gives up.

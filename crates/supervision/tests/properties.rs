@@ -30,7 +30,10 @@ impl Decide for Rounds {
         match decision {
             0..100 => Decision::Restart { after: Duration::ZERO },
             100..220 => Decision::Restart { after: Duration::from_millis(u64::from(decision) * 10) },
-            220..250 => Decision::Suspend { until: Some(now), reason: "suspended".to_owned() },
+            220..228 => Decision::RestartGroup { after: Duration::ZERO },
+            228..236 => Decision::RestartGroup { after: Duration::from_millis(u64::from(decision) * 10) },
+            236..240 => Decision::Stop,
+            240..250 => Decision::Suspend { until: Some(now), reason: "suspended".to_owned() },
             250.. => Decision::Escalate,
         }
     }
@@ -50,6 +53,12 @@ impl Decide for Rounds {
 struct Plan {
     rules: ChildRules,
     policy: Option<Rounds>,
+}
+
+impl Plan {
+    fn may_stop_others_or_itself(&self) -> bool {
+        self.policy.iter().flat_map(|policy| &policy.decisions).any(|decision| (220..240).contains(decision))
+    }
 }
 
 /// What happens next; the numbers choose among what is possible at that moment.
@@ -86,6 +95,8 @@ struct World {
     next_ticket: u64,
     /// Children that may rest for another reason than that they were forgotten.
     excused: BTreeSet<ChildId>,
+    /// Some child may be stopped by its policy, or take all others with it, so any may rest.
+    all_excused: bool,
     exited: bool,
 }
 
@@ -102,6 +113,7 @@ impl World {
             asked: BTreeSet::new(),
             next_ticket: 0,
             excused: BTreeSet::new(),
+            all_excused: plans.iter().any(Plan::may_stop_others_or_itself),
             exited: false,
         };
         world.feed(Input::Boot);
@@ -246,6 +258,7 @@ impl World {
 
     fn ask(&mut self, what: u8, whom: &str, plan: &Plan) {
         let id = ChildId::from(whom);
+        self.all_excused |= plan.may_stop_others_or_itself();
         let call = match what % 9 {
             0 => Call::Start(Box::new(spec(whom, plan))),
             1 => Call::Terminate { id, only: None },
@@ -396,7 +409,7 @@ proptest! {
                 );
                 prop_assert!(is_settled, "{} rests as {:?}", child.id, child.state);
                 // Only one for one: in a group, a sibling can have been the reason.
-                if config.strategy == Strategy::OneForOne && child.state == ChildState::Down {
+                if config.strategy == Strategy::OneForOne && !world.all_excused && child.state == ChildState::Down {
                     prop_assert!(
                         world.excused.contains(&child.id) || child.restart != Restart::Permanent,
                         "{} was forgotten", child.id

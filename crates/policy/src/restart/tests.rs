@@ -20,13 +20,13 @@ impl Story {
 
     /// The present incarnation fails; the next one gets the next epoch.
     fn fails(&mut self, second: u64) -> Decision {
-        let failure = Failure { epoch: self.epoch, severity: Severity::Transient, reason: "exit code 1" };
+        let failure = Failure::new(self.epoch, Severity::Transient, "exit code 1");
         self.epoch += 1;
         self.policy.on_failure(failure, at(second))
     }
 
     fn fails_for_good(&mut self, second: u64) -> Decision {
-        let failure = Failure { epoch: self.epoch, severity: Severity::Permanent, reason: "no such executable" };
+        let failure = Failure::new(self.epoch, Severity::Permanent, "no such executable");
         self.epoch += 1;
         self.policy.on_failure(failure, at(second))
     }
@@ -270,7 +270,7 @@ fn news_of_an_old_incarnation_changes_nothing() {
     let _ = story.fails(0);
     let _ = story.fails(2);
     let before = story.policy.clone();
-    let old = Failure { epoch: 1, severity: Severity::Permanent, reason: "late" };
+    let old = Failure::new(1, Severity::Permanent, "late");
     assert_eq!(story.policy.on_failure(old, at(3)), restart_after(3), "what was granted still stands");
     assert_eq!(story.policy.on_ready(2, at(3)), None);
     assert_eq!(story.policy.on_stable(1, at(900)), None);
@@ -281,7 +281,7 @@ fn news_of_an_old_incarnation_changes_nothing() {
 fn a_failure_of_an_incarnation_that_has_been_replaced_is_old_news() {
     let mut story = Story::new();
     let _ = story.policy.on_ready(7, at(0));
-    let old = Failure { epoch: 6, severity: Severity::Transient, reason: "late" };
+    let old = Failure::new(6, Severity::Transient, "late");
     assert_eq!(story.policy.on_failure(old, at(1)), restart_after(0));
     assert_eq!(story.policy.snapshot(at(1)).consecutive_failures, 0);
 }
@@ -378,7 +378,7 @@ fn the_same_seed_gives_the_same_jitter() {
     let config = RestartPolicyConfig { backoff, ..RestartPolicyConfig::default() };
     let delays = |seed| {
         let mut policy = RestartPolicy::new(config, JitterSeed(seed)).unwrap();
-        let fail = |epoch| Failure { epoch, severity: Severity::Transient, reason: "exit" };
+        let fail = |epoch| Failure::new(epoch, Severity::Transient, "exit");
         [policy.on_failure(fail(1), at(0)), policy.on_failure(fail(2), at(0))]
     };
     assert_eq!(delays(1), delays(1));

@@ -23,6 +23,8 @@ pub(super) struct Node<P> {
     /// It has ended, and the news waits in the mail. OTP: a dead pid whose EXIT is not yet read.
     pub(super) unread_exit: Option<Box<ExitReason>>,
     pub(super) deadline: Option<Monotonic>,
+    /// Whom its next restart concerns. Only while it is down.
+    pub(super) scope: Scope,
     pub(super) previous: Option<u32>,
     pub(super) next: Option<u32>,
 }
@@ -48,6 +50,15 @@ pub(super) enum State {
         until: Option<Monotonic>,
         reason: Arc<str>,
     },
+}
+
+/// Whom a restart concerns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// Those that the strategy says.
+    Strategy,
+    /// All children, whatever the strategy.
+    All,
 }
 
 /// What has come up while a start is in progress.
@@ -109,6 +120,7 @@ impl<P> Node<P> {
             last_exit: None,
             unread_exit: None,
             deadline: None,
+            scope: Scope::Strategy,
             previous: None,
             next: None,
         }

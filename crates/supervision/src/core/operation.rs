@@ -6,7 +6,7 @@ use mlx_tree_policy::Monotonic;
 
 use crate::{EventKind, ExitReason, ReportContext, ReportReason, Strategy, SupervisorExit, SupervisorPhase};
 
-use super::child::{AfterStuck, State, StopCause};
+use super::child::{AfterStuck, Scope, State, StopCause};
 use super::start::StartCause;
 use super::stop::Stop;
 use super::{Answer, Effect, Refusal, Supervisor, Ticket};
@@ -50,6 +50,7 @@ pub(super) enum AfterStop {
 /// A failure takes the group of `head` with it: the members stop in reverse order, and start again in order.
 pub(super) struct Group {
     pub(super) head: u32,
+    pub(super) scope: Scope,
     pub(super) phase: GroupPhase,
     pub(super) then: AfterGroupStop,
     pub(super) blocked: Blocked,
@@ -210,7 +211,9 @@ impl<P> Supervisor<P> {
             (AfterStart::Restart, Outcome::Started | Outcome::Stopped | Outcome::Stuck) => {}
             // OTP keeps a dynamic child that has nothing to start; it then counts for ever. We forget it.
             (AfterStart::Restart, Outcome::Ignored) => self.rest(index),
-            (AfterStart::Restart, Outcome::Failed(reason)) => self.restart_failed(index, reason),
+            (AfterStart::Restart, Outcome::Failed(reason)) => {
+                let _ = self.restart_failed(index, reason);
+            }
             (AfterStart::Added(ticket) | AfterStart::Restarted(ticket), Outcome::Started | Outcome::Stopped) => {
                 let (key, epoch) = (self.table.key(index), self.table[index].epoch);
                 self.reply(ticket, Answer::Started { key, epoch });

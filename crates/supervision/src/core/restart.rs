@@ -10,19 +10,26 @@ use crate::{
     Strategy, SupervisorExit,
 };
 
-use super::child::{AfterStuck, State, StopCause};
+use super::child::{Scope, State, StopCause};
 use super::mail::Mail;
-use super::operation::{AfterGroupStop, AfterStart, Blocked, Group, GroupPhase, Operation, Outcome};
+use super::operation::{AfterGroupStop, AfterStart, Operation};
 use super::start::StartCause;
-use super::stop::Stop;
 use super::{Key, Supervisor};
 
 /// What is to be done about a failed child.
 enum Verdict {
-    Restart,
-    Delay(Monotonic),
+    Restart(Scope),
+    Delay(Scope, Monotonic),
+    Stop,
     Suspend { until: Option<Monotonic>, reason: Arc<str> },
     Escalate { exceeded: Exceeded },
+}
+
+/// Whether a child whose start has failed will be heard of again.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum AfterFailure {
+    Waits,
+    Rests,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -75,29 +82,37 @@ impl<P> Supervisor<P> {
 
     fn failed(&mut self, index: u32, reason: ExitReason) {
         match self.verdict(index, &reason) {
-            Verdict::Restart => self.restart_now(index),
-            Verdict::Delay(until) => self.delay(index, until),
+            Verdict::Restart(scope) => self.restart(index, scope),
+            Verdict::Delay(scope, until) => self.delay(index, scope, until),
+            Verdict::Stop => self.gone(index),
             Verdict::Suspend { until, reason } => self.suspend_group(index, until, reason),
             Verdict::Escalate { exceeded } => self.escalate(index, reason, exceeded),
         }
     }
 
     /// A start that the supervisor made by itself has failed.
-    pub(super) fn restart_failed(&mut self, index: u32, reason: ExitReason) {
+    pub(super) fn restart_failed(&mut self, index: u32, reason: ExitReason) -> AfterFailure {
         self.report(index, ReportContext::StartError, ReportReason::Exit(reason.clone()));
         if self.table[index].policy.is_none() {
             // OTP: back to the mailbox first; the attempt is counted when it is made.
-            return self.try_again(index);
+            self.try_again(index, Scope::Strategy);
+            return AfterFailure::Waits;
         }
         match self.verdict(index, &reason) {
-            Verdict::Restart => self.try_again(index),
-            Verdict::Delay(until) => self.delay(index, until),
+            Verdict::Restart(scope) => self.try_again(index, scope),
+            Verdict::Delay(scope, until) => self.delay(index, scope, until),
+            Verdict::Stop => {
+                self.gone(index);
+                return AfterFailure::Rests;
+            }
             Verdict::Suspend { until, reason } => self.suspend_group(index, until, reason),
             Verdict::Escalate { exceeded } => self.escalate(index, reason, exceeded),
         }
+        AfterFailure::Waits
     }
 
-    fn try_again(&mut self, index: u32) {
+    fn try_again(&mut self, index: u32, scope: Scope) {
+        self.table[index].scope = scope;
         self.wait(index, self.now);
         let key = self.table.key(index);
         self.mail.push_back(Mail::Retry { key });
@@ -118,8 +133,9 @@ impl<P> Supervisor<P> {
             None => ExitReason::Normal,
         };
         match self.admit(index) {
-            Verdict::Restart => self.restart_now(index),
-            Verdict::Delay(until) => self.delay(index, until),
+            Verdict::Restart(_) => self.restart_now(index),
+            Verdict::Delay(scope, until) => self.delay(index, scope, until),
+            Verdict::Stop => self.gone(index),
             Verdict::Suspend { until, reason } => self.suspend_group(index, until, reason),
             Verdict::Escalate { exceeded } => self.escalate(index, reason, exceeded),
         }
@@ -131,12 +147,15 @@ impl<P> Supervisor<P> {
         }
         let (epoch, now, severity, text) =
             (self.table[index].epoch.get(), self.now, reason.severity(), reason.to_string());
-        let failure = mlx_tree_policy::Failure { epoch, severity, reason: &text };
+        let failure = mlx_tree_policy::Failure::new(epoch, severity, &text).ended(reason.ending());
         match self.ask_policy(index, |policy| policy.on_failure(failure, now)) {
             // The policy panicked and is gone; the child falls back to OTP's rule.
             None => self.admit(index),
-            Some(Decision::Restart { after }) if after.is_zero() => Verdict::Restart,
-            Some(Decision::Restart { after }) => Verdict::Delay(now + after),
+            Some(Decision::Restart { after }) if after.is_zero() => Verdict::Restart(Scope::Strategy),
+            Some(Decision::Restart { after }) => Verdict::Delay(Scope::Strategy, now + after),
+            Some(Decision::RestartGroup { after }) if after.is_zero() => Verdict::Restart(Scope::All),
+            Some(Decision::RestartGroup { after }) => Verdict::Delay(Scope::All, now + after),
+            Some(Decision::Stop) => Verdict::Stop,
             Some(Decision::Suspend { until, reason }) => Verdict::Suspend { until, reason: reason.into() },
             Some(Decision::Escalate) => Verdict::Escalate { exceeded: Exceeded::Policy },
         }
@@ -145,7 +164,7 @@ impl<P> Supervisor<P> {
     /// OTP's `add_restart`.
     fn admit(&mut self, index: u32) -> Verdict {
         match (self.window.admit(self.now), self.table[index].rules.on_intensity_exceeded) {
-            (Admission::Admitted, _) => Verdict::Restart,
+            (Admission::Admitted, _) => Verdict::Restart(Scope::Strategy),
             (Admission::Exceeded, OnIntensityExceeded::Escalate) => Verdict::Escalate { exceeded: Exceeded::Intensity },
             (Admission::Exceeded, OnIntensityExceeded::Suspend) => {
                 // What has been answered for does not count against the siblings.
@@ -173,20 +192,29 @@ impl<P> Supervisor<P> {
         }
     }
 
+    /// Restarts what its failure concerned.
     pub(super) fn restart_now(&mut self, index: u32) {
-        match self.config.strategy {
-            Strategy::OneForOne | Strategy::Dynamic => {
+        self.restart(index, self.table[index].scope);
+    }
+
+    fn restart(&mut self, index: u32, scope: Scope) {
+        match (scope, self.config.strategy) {
+            (Scope::Strategy, Strategy::OneForOne | Strategy::Dynamic) => {
                 self.operation = Operation::Start { then: AfterStart::Restart };
                 self.begin_start(index, StartCause::Restart);
             }
-            Strategy::OneForAll | Strategy::RestForOne => self.begin_group(index, AfterGroupStop::Start),
+            (Scope::All, _) | (Scope::Strategy, Strategy::OneForAll | Strategy::RestForOne) => {
+                self.begin_group(index, scope, AfterGroupStop::Start);
+            }
         }
     }
 
-    fn delay(&mut self, index: u32, until: Monotonic) {
-        match self.config.strategy {
-            Strategy::OneForOne | Strategy::Dynamic => self.schedule(index, until),
-            Strategy::OneForAll | Strategy::RestForOne => self.begin_group(index, AfterGroupStop::Wait { until }),
+    fn delay(&mut self, index: u32, scope: Scope, until: Monotonic) {
+        match (scope, self.config.strategy) {
+            (Scope::Strategy, Strategy::OneForOne | Strategy::Dynamic) => self.schedule(index, until),
+            (Scope::All, _) | (Scope::Strategy, Strategy::OneForAll | Strategy::RestForOne) => {
+                self.begin_group(index, scope, AfterGroupStop::Wait { until });
+            }
         }
     }
 
@@ -194,7 +222,7 @@ impl<P> Supervisor<P> {
         self.table.set_state(index, State::Waiting { until }, self.now);
     }
 
-    fn schedule(&mut self, index: u32, until: Monotonic) {
+    pub(super) fn schedule(&mut self, index: u32, until: Monotonic) {
         self.wait(index, until);
         self.table.set_deadline(index, Some(until));
         self.event(index, EventKind::ChildRestartScheduled { until });
@@ -204,7 +232,9 @@ impl<P> Supervisor<P> {
         self.suspend(index, until, reason);
         match self.config.strategy {
             Strategy::OneForOne | Strategy::Dynamic => {}
-            Strategy::OneForAll | Strategy::RestForOne => self.begin_group(index, AfterGroupStop::Rest),
+            Strategy::OneForAll | Strategy::RestForOne => {
+                self.begin_group(index, Scope::Strategy, AfterGroupStop::Rest);
+            }
         }
     }
 
@@ -224,145 +254,5 @@ impl<P> Supervisor<P> {
         self.report(index, ReportContext::Shutdown, report);
         self.rest(index);
         self.begin_shutdown(exit);
-    }
-
-    fn begin_group(&mut self, head: u32, then: AfterGroupStop) {
-        // If another member does not start, that one will bring the group up, and the head waits for nothing of its own.
-        if matches!(self.table[head].state, State::Waiting { .. }) {
-            self.table.set_state(head, State::Down, self.now);
-        }
-        self.operation = Operation::Group(Group {
-            head,
-            phase: GroupPhase::Stop { cursor: self.table.last() },
-            then,
-            blocked: Blocked::No,
-        });
-        self.advance();
-    }
-
-    /// Takes the group one member further. `None` once it is done.
-    pub(super) fn group_advance(&mut self, mut group: Group) -> Option<Group> {
-        match group.phase {
-            GroupPhase::Stop { cursor: Some(index) } if index == group.head => {
-                let cursor = match self.config.strategy {
-                    Strategy::OneForAll => self.table[index].previous,
-                    Strategy::RestForOne | Strategy::OneForOne | Strategy::Dynamic => None,
-                };
-                group.phase = GroupPhase::Stop { cursor };
-                Some(group)
-            }
-            GroupPhase::Stop { cursor: Some(index) } => Some(self.group_stop(group, index)),
-            GroupPhase::Stop { cursor: None } => self.group_stopped(group),
-            GroupPhase::Start { cursor: Some(index) } => match self.table[index].state {
-                State::Down | State::Waiting { .. } => {
-                    self.begin_start(index, StartCause::Restart);
-                    Some(group)
-                }
-                // A temporary child is not started again, so nobody waits for it.
-                State::Stuck { .. } if self.table[index].is_temporary() => {
-                    group.phase = GroupPhase::Start { cursor: self.table[index].next };
-                    Some(group)
-                }
-                // What comes after it may need it, so it stays down too, until this one starts.
-                State::Suspended { .. } | State::Stuck { .. } => None,
-                State::Starting(_) | State::Up | State::Ready | State::Stopping { .. } => {
-                    group.phase = GroupPhase::Start { cursor: self.table[index].next };
-                    Some(group)
-                }
-            },
-            GroupPhase::Start { cursor: None } => None,
-        }
-    }
-
-    fn group_stop(&mut self, mut group: Group, index: u32) -> Group {
-        let previous = self.table[index].previous;
-        match self.begin_stop(index, StopCause::Asked) {
-            Stop::Pending => {
-                self.awaited = Some(index);
-                return group;
-            }
-            Stop::AlreadyEnded(reason) => {
-                self.stopped(index, reason);
-                self.rest_in_group(index);
-            }
-            Stop::Stuck => self.block(&mut group, index),
-            Stop::NotRunning => match self.table[index].state {
-                State::Waiting { until } => {
-                    // Its delay joins that of the group.
-                    if let AfterGroupStop::Wait { until: due } = &mut group.then {
-                        *due = (*due).max(until);
-                    } else if until > self.now && matches!(group.then, AfterGroupStop::Start) {
-                        group.then = AfterGroupStop::Wait { until };
-                    }
-                    self.table.set_state(index, State::Down, self.now);
-                }
-                State::Suspended { .. } => group.blocked = Blocked::Yes,
-                State::Down
-                | State::Starting(_)
-                | State::Up
-                | State::Ready
-                | State::Stopping { .. }
-                | State::Stuck { .. } => {}
-            },
-        }
-        group.phase = GroupPhase::Stop { cursor: previous };
-        group
-    }
-
-    /// OTP does not restart temporary children, even those that it stopped itself.
-    fn rest_in_group(&mut self, index: u32) {
-        if self.table[index].is_temporary() {
-            self.forget(index);
-        }
-    }
-
-    fn block(&mut self, group: &mut Group, index: u32) {
-        if self.table[index].is_temporary() {
-            return;
-        }
-        group.blocked = Blocked::Yes;
-        self.table.change(index, |node| node.state = State::Stuck { then: AfterStuck::Start });
-    }
-
-    fn group_stopped(&mut self, mut group: Group) -> Option<Group> {
-        let whole = self.config.strategy == Strategy::OneForAll;
-        if whole && group.blocked == Blocked::Yes && !matches!(group.then, AfterGroupStop::Rest) {
-            // All start together or not at all: the one that cannot start now will bring the others up.
-            self.table.set_state(group.head, State::Down, self.now);
-            return None;
-        }
-        match group.then {
-            AfterGroupStop::Rest => None,
-            AfterGroupStop::Wait { until } => {
-                self.schedule(group.head, until);
-                None
-            }
-            AfterGroupStop::Start => {
-                let cursor = if whole { self.table.first() } else { Some(group.head) };
-                group.phase = GroupPhase::Start { cursor };
-                Some(group)
-            }
-        }
-    }
-
-    pub(super) fn group_settled(&mut self, index: u32, mut group: Group, outcome: Outcome) {
-        match (group.phase, outcome) {
-            (GroupPhase::Stop { .. }, outcome) => {
-                let previous = self.table[index].previous;
-                if matches!(outcome, Outcome::Stuck) {
-                    self.block(&mut group, index);
-                } else {
-                    self.rest_in_group(index);
-                }
-                group.phase = GroupPhase::Stop { cursor: previous };
-            }
-            (GroupPhase::Start { .. }, Outcome::Started | Outcome::Ignored | Outcome::Stopped) => {
-                group.phase = GroupPhase::Start { cursor: self.table[index].next };
-            }
-            (GroupPhase::Start { .. }, Outcome::Failed(reason)) => return self.restart_failed(index, reason),
-            (GroupPhase::Start { .. }, Outcome::Stuck) => return,
-        }
-        self.operation = Operation::Group(group);
-        self.advance();
     }
 }

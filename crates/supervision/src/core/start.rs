@@ -4,7 +4,7 @@ use mlx_tree_policy::Severity;
 
 use crate::{ChildKind, EventKind, ExitReason, Failure, FailureKind, LastExit, Readiness, Shutdown};
 
-use super::child::{AfterStuck, Starting, State, StopCause};
+use super::child::{AfterStuck, Scope, Starting, State, StopCause};
 use super::operation::Outcome;
 use super::{Effect, StopWaits, Supervisor};
 
@@ -28,6 +28,7 @@ impl<P> Supervisor<P> {
             node.restarts += 1;
         }
         node.epoch = node.epoch.next();
+        node.scope = Scope::Strategy;
         let epoch = node.epoch;
         if let Readiness::Explicit { start_timeout } = node.rules.readiness {
             self.table.set_deadline(index, Some(now + start_timeout));

@@ -177,6 +177,7 @@ mod rules;
 mod shell;
 mod slot;
 mod spec;
+mod stable;
 mod start;
 mod status;
 mod supervisor;
@@ -200,5 +201,6 @@ pub use mlx_tree_policy::{
 pub use rules::{AutoShutdown, ChildKind, OnIntensityExceeded, Readiness, Restart, Shutdown, Significance, Strategy};
 pub use slot::Slot;
 pub use spec::ChildSpec;
+pub use stable::{Sent, Stable, StableError, Unavailable, Undelivered};
 pub use status::{ChildCounts, ChildState, ChildStatus, LastExit, SupervisorExit, SupervisorPhase, SupervisorStatus};
 pub use supervisor::Supervisor;

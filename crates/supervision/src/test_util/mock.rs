@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 
-use crate::{ChildContext, ChildId, ChildSpec, SupervisedExit};
+use crate::{ChildContext, ChildId, ChildSpec, Slot, SupervisedExit};
 
 /// What one incarnation of a [`MockChild`] does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,12 +85,25 @@ impl MockChild {
         S: IntoIterator<Item = Act>,
         S::IntoIter: Send + 'static,
     {
+        ChildSpec::actor(id, Self::playing(script)).ready_within(Duration::from_secs(600))
+    }
+
+    /// As [`MockChild::spec`], and `slot` always holds the incarnation that runs.
+    pub fn spec_in<S>(slot: &Slot<MockMessage>, id: impl Into<ChildId>, script: S) -> ChildSpec
+    where
+        S: IntoIterator<Item = Act>,
+        S::IntoIter: Send + 'static,
+    {
+        ChildSpec::actor_in(slot, id, Self::playing(script)).ready_within(Duration::from_secs(600))
+    }
+
+    fn playing<S>(script: S) -> impl FnMut(ChildContext) -> (Self, ()) + Send + 'static
+    where
+        S: IntoIterator<Item = Act>,
+        S::IntoIter: Send + 'static,
+    {
         let mut script = script.into_iter();
-        ChildSpec::actor(id, move |context: ChildContext| {
-            let act = script.next().unwrap_or(Act::Ready);
-            (Self { act, context }, ())
-        })
-        .ready_within(Duration::from_secs(600))
+        move |context| (Self { act: script.next().unwrap_or(Act::Ready), context }, ())
     }
 
     /// Tells itself `message` once `after` has passed.

@@ -162,9 +162,15 @@
 //! *Invariant:* what an incarnation says after its end has no effect; all it says carries its [`Epoch`]. \
 //! *Invariant:* no decision rests on an event that was broadcast; the events are for watching.
 //!
-//! Semantics, tables and the deliberate differences to OTP are in `docs/SUPERVISION.md`.
+//! Semantics, tables and the deliberate differences to OTP are in `docs/SUPERVISION.md`. Who comes from Akka, Kubernetes or
+//! systemd finds the words they know in `docs/COMING_FROM.md`, and policies to match among the re-exports: [`ExitRules`],
+//! [`BackoffPolicy`], [`Schedule`], [`Decide::with_limit`].
 
 pub mod core;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/COMING_FROM.md")]
+mod coming_from {}
 
 mod context;
 mod error;

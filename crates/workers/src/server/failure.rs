@@ -1,7 +1,7 @@
 //! The typed reason with which a ServerWorker exits.
 
 use mlx_tree_api::Kind;
-use mlx_tree_policy::Severity;
+use mlx_tree_policy::{self as policy, ExitStatus, Severity};
 use mlx_tree_process::{Exit, How, SpawnError};
 use mlx_tree_supervision::SupervisedExit;
 
@@ -77,6 +77,19 @@ impl ServerFailure {
         Self { severity, ..Self::plain(reason, error.to_string()) }
     }
 
+    /// How it ended in the words of rules by exit status.
+    fn how_it_ended(&self) -> policy::Ending {
+        match (self.ending, self.reason) {
+            (Some(Ending::Code(code)), _) => ExitStatus::Code(code).into(),
+            (Some(Ending::Signal(signal)), _) => ExitStatus::Signal(signal).into(),
+            (Some(Ending::Unknown) | None, Reason::StartTimeout) => policy::Ending::TimedOut,
+            (Some(Ending::Unknown) | None, Reason::Unhealthy | Reason::GenerationDied) => {
+                policy::Ending::WatchdogExpired
+            }
+            (Some(Ending::Unknown) | None, _) => policy::Ending::Unknown,
+        }
+    }
+
     /// The event that tells of it.
     #[must_use]
     pub fn event(&self) -> Kind {
@@ -97,9 +110,27 @@ impl ServerFailure {
 
 impl From<ServerFailure> for SupervisedExit {
     fn from(failure: ServerFailure) -> Self {
-        match failure.severity {
+        let how = failure.how_it_ended();
+        let exit = match failure.severity {
             Severity::Transient => Self::transient(failure),
             Severity::Permanent => Self::permanent(failure),
-        }
+        };
+        exit.ended(how)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rules_by_exit_status_see_the_process_and_not_the_actor() {
+        let ended = |failure: ServerFailure| failure.how_it_ended();
+        let with = |ending| ServerFailure { ending: Some(ending), ..ServerFailure::plain(Reason::ExitCode, "") };
+        assert_eq!(ended(with(Ending::Code(3))), ExitStatus::Code(3).into());
+        assert_eq!(ended(with(Ending::Signal(9))), ExitStatus::Signal(9).into());
+        assert_eq!(ended(ServerFailure::plain(Reason::StartTimeout, "")), policy::Ending::TimedOut);
+        assert_eq!(ended(ServerFailure::plain(Reason::Unhealthy, "")), policy::Ending::WatchdogExpired);
+        assert_eq!(ended(ServerFailure::plain(Reason::PortInUse, "")), policy::Ending::Unknown);
     }
 }

@@ -1,7 +1,9 @@
 //! Who has a TCP port: nobody, our own group, or a stranger that must be left alone.
 
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::ops::Range;
 
 use listeners::{Listener, Protocol, SocketState};
 use tokio::task::spawn_blocking;
@@ -66,12 +68,29 @@ pub async fn listener_owner(addr: SocketAddr, leader: &Identity) -> io::Result<L
     spawn_blocking(move || owner_now(addr, &leader)).await.map_err(io::Error::other)?
 }
 
-/// A port on `host` that was free a moment ago.
+/// Where nobody gets a port without asking for it by its number: below the ranges from which Linux (from 32768) and macOS
+/// (from 49152) serve outgoing connections.
+const QUIET: Range<u16> = 20_000..32_768;
+
+/// So many quiet ports are tried.
+const TRIES: usize = 64;
+
+/// A port on `host` that was free a moment ago, and is likely to stay so until somebody binds it: the local end of any
+/// connection on this machine can be a port that the system chose, but hardly one of these.
 ///
 /// # Errors
 /// `host` is not an address of this machine, or no port is left.
 pub fn free_port(host: IpAddr) -> io::Result<u16> {
-    Ok(TcpListener::bind((host, 0))?.local_addr()?.port())
+    let quiet = |_| {
+        // Keyed by chance anew for each hasher, which is all that is needed here.
+        let chance = RandomState::new().build_hasher().finish();
+        let span = u64::from(QUIET.end - QUIET.start);
+        u16::try_from(chance % span).map(|at| QUIET.start + at).ok()
+    };
+    match (0..TRIES).filter_map(quiet).find(|port| TcpListener::bind((host, *port)).is_ok()) {
+        Some(port) => Ok(port),
+        None => Ok(TcpListener::bind((host, 0))?.local_addr()?.port()),
+    }
 }
 
 fn check_now(addr: SocketAddr) -> io::Result<PortState> {
@@ -170,6 +189,13 @@ mod tests {
             tokio::time::sleep(std::time::Duration::from_millis(10)).await;
         }
         assert_eq!(listener_owner(addr, &Identity::own()).await.expect("asked"), ListenerOwner::Nobody);
+    }
+
+    #[test]
+    fn a_free_port_is_none_that_an_outgoing_connection_could_take() {
+        let ports: std::collections::BTreeSet<_> = (0..8).map(|_| free_port(HOST).expect("one")).collect();
+        assert!(ports.iter().all(|port| QUIET.contains(port)), "{ports:?}");
+        assert!(ports.len() > 1, "two launches at once must not get the same: {ports:?}");
     }
 
     #[tokio::test]

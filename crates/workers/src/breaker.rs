@@ -3,7 +3,9 @@
 mod actor;
 mod gate;
 mod history;
+mod never;
 
 pub use actor::{BreakerActor, BreakerArguments};
 pub use gate::RestartGate;
 pub use history::{History, HistoryError};
+pub use never::Never;

@@ -25,7 +25,7 @@ use mlx_tree_policy::{InvalidPolicy, RestartPolicyConfig};
 use mlx_tree_supervision::{ChildSpec, Epoch, Readiness, Restart, Shutdown, Slot, Supervisor};
 use tokio::sync::watch;
 
-use crate::breaker::{BreakerActor, BreakerArguments, History, RestartGate};
+use crate::breaker::{BreakerActor, BreakerArguments, History, Never, RestartGate};
 use crate::health::{HealthActor, HealthArguments, HealthMessage, HealthNumbers, HealthView, Served};
 use crate::server::{Blueprint, ServerArguments, ServerMessage, ServerView, ServerWorker};
 use crate::{BREAKER, HEALTH, SERVER};
@@ -89,19 +89,20 @@ pub(crate) fn root(
 fn server(blueprint: &Arc<Blueprint>, gate: &RestartGate, siblings: &Siblings, held: bool) -> ChildSpec {
     let start_timeout = blueprint.start_timeout + blueprint.hung_grace.length() + SLACK;
     let shutdown = Shutdown::Timeout(blueprint.grace.length() + SLACK);
-    let restart = blueprint.restart;
-    let decide = gate.clone();
+    let (restart, gate) = (blueprint.restart, gate.clone());
     let (blueprint, links) = (Arc::clone(blueprint), siblings.clone());
-    ChildSpec::actor_in(&siblings.server, SERVER, move |context| {
+    let spec = ChildSpec::actor_in(&siblings.server, SERVER, move |context| {
         // Later incarnations are started by those who have asked the gate.
         let held = held && context.epoch() == Epoch::NEVER.next();
         let arguments = ServerArguments { context, blueprint: Arc::clone(&blueprint), siblings: links.clone(), held };
         (ServerWorker, arguments)
     })
-    .restart(restart)
     .shutdown(shutdown)
-    .readiness(Readiness::Explicit { start_timeout })
-    .policy(decide)
+    .readiness(Readiness::Explicit { start_timeout });
+    match restart {
+        Restart::Permanent | Restart::Transient => spec.restart(restart).policy(gate),
+        Restart::Temporary => spec.restart(Restart::Transient).policy(Never),
+    }
 }
 
 fn health_watcher(

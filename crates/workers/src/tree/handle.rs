@@ -8,7 +8,7 @@ use mlx_tree_policy::{InvalidPolicy, Standing};
 use mlx_tree_process::signal::{self, Signal, Target};
 use mlx_tree_process::state::{Settled, StateError, settle_orphan};
 use mlx_tree_supervision::{
-    ChildState, EventKind, RestartChildError, StartError, SupervisorExit, SupervisorHandle, SupervisorPhase,
+    ChildState, EventKind, Restart, RestartChildError, StartError, SupervisorExit, SupervisorHandle, SupervisorPhase,
     SupervisorStatus, TerminateChildError,
 };
 use tokio::sync::{Mutex, broadcast, watch};
@@ -168,6 +168,11 @@ impl Tree {
             let _one_at_a_time = self.inner.verbs.lock().await;
             match self.child_state().await? {
                 ChildState::Down => self.start_now().await?,
+                // Whatever ended it, nobody else would start it.
+                ChildState::Suspended { .. } if self.inner.blueprint.restart == Restart::Temporary => {
+                    self.terminate().await?;
+                    self.start_now().await?;
+                }
                 ChildState::Waiting { .. } | ChildState::Suspended { .. } => {
                     let now = self.inner.blueprint.clock.now();
                     let wait = self.inner.gate.snapshot().next.map(|at| at.saturating_since(now));

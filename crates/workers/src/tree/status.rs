@@ -3,7 +3,7 @@
 use mlx_tree_api as api;
 use mlx_tree_policy::{BreakerState, JournalEntry, Ruling};
 use mlx_tree_process::usage;
-use mlx_tree_supervision::{ChildState, ChildStatus, ExitReason};
+use mlx_tree_supervision::{ChildState, ChildStatus, ExitReason, Restart};
 
 use super::handle::{Inner, phase_of};
 use crate::SERVER;
@@ -20,6 +20,8 @@ pub(super) async fn compose(inner: &Inner) -> api::Status {
     let gate = inner.gate.snapshot();
     let server = supervisor.child(SERVER);
     let phase = match phase_of(server.map(|child| &child.state), running_phase(&view, health.standing)) {
+        // Nobody will start it again by himself.
+        api::Phase::Suspended if inner.blueprint.restart == Restart::Temporary => api::Phase::Failed,
         // A delay that an earlier run has left to us is kept by a suspension, and is a delay all the same.
         api::Phase::Suspended if gate.breaker == BreakerState::Closed => api::Phase::Backoff,
         phase => phase,
@@ -102,6 +104,9 @@ fn reason_of(
         // One that is held for an earlier run's failures has neither.
         api::Phase::Suspended => breaker.reason.clone().or_else(last_exit).or_else(|| held_for(server)),
         api::Phase::Backoff => last_exit().or_else(|| held_for(server)),
+        api::Phase::Stopped if matches!(last, Some(ExitReason::Normal)) => {
+            Some("it has ended by itself, as it may (restart.policy)".to_owned())
+        }
         api::Phase::Stopped => Some("stopped on request".to_owned()),
         api::Phase::Stopping | api::Phase::Failed => last_exit(),
     }

@@ -220,7 +220,7 @@ async fn f27_a_missing_working_directory_is_told_before_anything_is_launched() {
 async fn f31_a_fork_that_fails_is_a_failed_start_and_no_panic() {
     const NOBODY_ELSE: u32 = 54_321;
     if !nix::unistd::geteuid().is_root() || !Path::new("/usr/bin/prlimit").exists() {
-        println!("skipped: the limit of processes counts per user, and only root can be a user of its own for a test");
+        support::say("skipped: needs prlimit, and root to run it as a user of its own: the limit counts per user");
         return;
     }
     let tree = Setup::scripted(&["ok"])

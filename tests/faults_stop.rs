@@ -272,7 +272,7 @@ async fn f38_after_a_hundred_random_commands_the_last_one_counts_and_there_was_n
                 ^ u64::from(std::time::UNIX_EPOCH.elapsed().expect("after 1970").subsec_nanos())
         }
     };
-    println!("SEED={seed} repeats these commands");
+    support::say(&format!("SEED={seed} repeats these commands"));
     let mut random = Random(seed);
     let tree = Setup::demo(&["--listen-after", "20ms"])
         .set("restart.backoff_initial", "10ms")
@@ -330,7 +330,8 @@ async fn f38_after_a_hundred_random_commands_the_last_one_counts_and_there_was_n
         let answered = tokio::time::timeout(support::PATIENCE, outcome).await;
         let _: Result<_, String> = answered.expect("every command is answered").expect("no panic");
     }
-    let crowds = watch.crowds();
+    let (servers, crowds) = watch.end();
+    assert!(servers > 5, "SEED={seed}: the table was looked at, and showed {servers} servers one after the other");
     assert!(crowds.is_empty(), "SEED={seed}: alive at the same time: {crowds:?}\n{}", tree.log());
     assert!(!tree.log().contains("panicked"), "SEED={seed}:\n{}", tree.log());
     tree.stop().await;

@@ -348,6 +348,12 @@ impl Drop for Instance {
     }
 }
 
+/// Says something that a reader of the test's output should know.
+#[expect(clippy::print_stdout, reason = "the test runner shows it with the test that it belongs to")]
+pub fn say(text: &str) {
+    println!("{text}");
+}
+
 /// Sends a signal to a process that this test has started, by its id.
 pub fn send(pid: u32, signal: Signal) {
     kill(Pid::from_raw(i32::try_from(pid).expect("a pid")), signal).expect("the process is there");

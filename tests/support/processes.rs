@@ -75,10 +75,16 @@ pub fn ignored_signals(pid: u32) -> u64 {
     u64::from_str_radix(mask.trim(), 16).expect("hexadecimal")
 }
 
-/// Looks at the process table all the time, and keeps the most stand-ins of one home that it saw at once.
+/// Looks at the process table all the time for the stand-ins of one home.
 pub struct Watch {
     stop: Arc<AtomicBool>,
-    thread: JoinHandle<BTreeSet<Vec<u32>>>,
+    thread: JoinHandle<Sightings>,
+}
+
+#[derive(Default)]
+struct Sightings {
+    servers: BTreeSet<u32>,
+    crowds: BTreeSet<Vec<u32>>,
 }
 
 // === impl Watch ===
@@ -90,28 +96,31 @@ impl Watch {
         let thread = thread::spawn({
             let stop = Arc::clone(&stop);
             move || {
-                let mut crowds = BTreeSet::new();
+                let mut seen = Sightings::default();
+                let look = || stand_ins_of(&home).into_iter().map(|process| process.pid).collect::<BTreeSet<u32>>();
                 while !stop.load(Ordering::Relaxed) {
-                    // One that ends while the table is read may be listed beside the next one: both have to be there twice.
-                    let first: BTreeSet<u32> = stand_ins_of(&home).into_iter().map(|process| process.pid).collect();
+                    let first = look();
+                    seen.servers.extend(&first);
                     if first.len() > 1 {
-                        let second: BTreeSet<u32> = stand_ins_of(&home).into_iter().map(|it| it.pid).collect();
-                        let both: Vec<u32> = first.intersection(&second).copied().collect();
+                        // One that ends while the table is read may be listed beside the next one: both have to be there
+                        // twice.
+                        let both: Vec<u32> = first.intersection(&look()).copied().collect();
                         if both.len() > 1 {
-                            crowds.insert(both);
+                            seen.crowds.insert(both);
                         }
                     }
                     thread::sleep(Duration::from_millis(2));
                 }
-                crowds
+                seen
             }
         });
         Self { stop, thread }
     }
 
-    /// Ends looking, and answers which stand-ins were seen alive at the same time.
-    pub fn crowds(self) -> BTreeSet<Vec<u32>> {
+    /// Ends looking. Answers how many servers there were altogether, and which were alive at the same time.
+    pub fn end(self) -> (usize, BTreeSet<Vec<u32>>) {
         self.stop.store(true, Ordering::Relaxed);
-        self.thread.join().expect("it looks and does nothing else")
+        let seen = self.thread.join().expect("it looks and does nothing else");
+        (seen.servers.len(), seen.crowds)
     }
 }

@@ -33,7 +33,7 @@ pub struct InstanceLock {
 #[derive(Debug, thiserror::Error)]
 pub enum InstanceError {
     /// Another one has the lock. Touch nothing.
-    #[error("this instance is supervised already{}", pid.map_or_else(String::new, |pid| format!(" (pid {pid})")))]
+    #[error("another mlx-tree has this state directory{}", pid.map_or_else(String::new, |pid| format!(" (pid {pid})")))]
     Held {
         /// Who, as written in the lock file.
         pid: Option<i32>,

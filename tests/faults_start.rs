@@ -33,12 +33,6 @@ fn reason(status: &Status) -> &str {
     &status.last_exit.as_ref().expect("it has ended once").reason
 }
 
-/// The number of a port that is free now, and in nobody's range of free ones afterwards but by bad luck.
-fn free_port() -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
-    listener.local_addr().expect("bound").port()
-}
-
 #[tokio::test]
 async fn f1_a_server_that_exits_at_once_is_restarted_with_doubling_delays_and_left_alone_after_five() {
     for (code, word) in [("0", "unexpected_exit"), ("3", "exit_code")] {
@@ -87,7 +81,7 @@ async fn f13_a_slow_start_is_a_start_and_no_failing_health_check() {
 #[tokio::test]
 async fn f14_a_start_that_takes_too_long_is_ended_and_counts_as_a_failed_start() {
     let tree = Setup::scripted(&["--load inf --ignore-term", "ok"])
-        .set("server.start_timeout", "2s")
+        .set("server.start_timeout", "4s")
         .set("shutdown.hung_grace", "200ms")
         .start();
     let first = tree.server().await;
@@ -133,7 +127,7 @@ async fn f16_a_taken_port_is_named_with_its_holder_who_is_left_alone() {
 
 #[tokio::test]
 async fn f17_a_server_that_hangs_because_its_port_was_taken_at_the_last_moment_is_found_and_ended() {
-    let port = free_port();
+    let port = support::free_port();
     let tree = Setup::demo(&["--listen-after", "1s", "--bind-error-hang"])
         .set("server.port", &port.to_string())
         .set("server.start_timeout", "60s")

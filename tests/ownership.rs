@@ -27,7 +27,7 @@ fn port_of(url: &str) -> u16 {
 }
 
 #[tokio::test]
-async fn a_killed_supervisor_takes_its_server_with_it() {
+async fn f41_a_killed_supervisor_takes_its_server_with_it() {
     for flags in [&[][..], &["--ignore-term"], &["--fork-grandchild"], &["--fork-grandchild", "--setsid"]] {
         let mut tree = Setup::demo(flags).start();
         let url = tree.ready(1).await.server.url.expect("it serves");
@@ -44,10 +44,8 @@ async fn a_killed_supervisor_takes_its_server_with_it() {
 }
 
 #[tokio::test]
-async fn a_server_that_lost_guard_and_supervisor_is_settled_by_the_next_start() {
-    let holder = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
-    let port = holder.local_addr().expect("bound").port().to_string();
-    drop(holder);
+async fn f39_a_server_that_lost_guard_and_supervisor_is_settled_by_the_next_start() {
+    let port = support::free_port().to_string();
     for flags in [&[][..], &["--fork-grandchild"]] {
         let mut tree = Setup::demo(flags).set("server.port", &port).start();
         let orphan = tree.ready(1).await.process_pid.expect("it serves");
@@ -85,7 +83,7 @@ async fn a_guard_that_was_killed_is_replaced_while_the_server_runs() {
 }
 
 #[tokio::test]
-async fn of_several_supervisors_that_start_at_once_exactly_one_runs() {
+async fn f42_of_several_supervisors_that_start_at_once_exactly_one_runs() {
     let mut home = Setup::demo(&[]).start();
     home.ready(1).await;
     home.signal(Signal::SIGTERM);
@@ -116,7 +114,7 @@ async fn of_several_supervisors_that_start_at_once_exactly_one_runs() {
 }
 
 #[tokio::test]
-async fn a_record_that_names_a_stranger_by_now_costs_the_stranger_nothing() {
+async fn f40_a_record_that_names_a_stranger_by_now_costs_the_stranger_nothing() {
     use mlx_tree::process::Identity;
     use mlx_tree::process::state::{Record, StateDir};
 
@@ -138,7 +136,7 @@ async fn a_record_that_names_a_stranger_by_now_costs_the_stranger_nothing() {
 }
 
 #[tokio::test]
-async fn a_record_that_makes_no_sense_and_a_foreign_lock_file_are_no_obstacles() {
+async fn f43_a_record_that_makes_no_sense_and_a_foreign_lock_file_are_no_obstacles() {
     let setup = Setup::demo(&[]);
     let state = setup.home().join("state");
     std::fs::create_dir(&state).expect("created");
@@ -254,7 +252,7 @@ fn copy(mut from: File, mut to: File) {
 }
 
 #[tokio::test]
-async fn ctrl_c_ends_the_server_by_term_and_the_terminal_does_not_hit_it_itself() {
+async fn f49_ctrl_c_ends_the_server_by_term_and_the_terminal_does_not_hit_it_itself() {
     let mut terminal = Terminal::start(Setup::demo(&["--die-on-term", "300ms", "--code", "9"]));
     let server = terminal.tree.ready(1).await.process_pid.expect("it serves");
     terminal.press_ctrl_c();
@@ -267,7 +265,7 @@ async fn ctrl_c_ends_the_server_by_term_and_the_terminal_does_not_hit_it_itself(
 }
 
 #[tokio::test]
-async fn a_second_ctrl_c_kills_a_server_that_takes_its_time() {
+async fn f49_a_second_ctrl_c_kills_a_server_that_takes_its_time() {
     let mut terminal = Terminal::start(Setup::demo(&["--ignore-term"]).set("shutdown.grace", "600s"));
     let server = terminal.tree.ready(1).await.process_pid.expect("it serves");
     terminal.press_ctrl_c();
@@ -279,7 +277,7 @@ async fn a_second_ctrl_c_kills_a_server_that_takes_its_time() {
 }
 
 #[tokio::test]
-async fn a_terminal_that_is_closed_stops_the_tree() {
+async fn f49_a_terminal_that_is_closed_stops_the_tree() {
     let Terminal { master, mut tree } = Terminal::start(Setup::demo(&[]));
     let server = tree.ready(1).await.process_pid.expect("it serves");
     // The thread that copies has a copy of the master, so the terminal is hung up by its signal alone.
@@ -290,7 +288,7 @@ async fn a_terminal_that_is_closed_stops_the_tree() {
 }
 
 #[tokio::test]
-async fn a_terminal_that_has_vanished_stops_the_tree() {
+async fn f49_a_terminal_that_has_vanished_stops_the_tree() {
     let (master, slave) = open_terminal();
     let setup = in_terminal(Setup::demo(&[]), &slave);
     drop(slave);
@@ -303,7 +301,7 @@ async fn a_terminal_that_has_vanished_stops_the_tree() {
 }
 
 #[tokio::test]
-async fn without_a_terminal_a_hangup_stops_nothing() {
+async fn f49_without_a_terminal_a_hangup_stops_nothing() {
     let tree = Setup::demo(&[]).start();
     let server = tree.ready(1).await.process_pid.expect("it serves");
     tree.signal(Signal::SIGHUP);
@@ -313,7 +311,7 @@ async fn without_a_terminal_a_hangup_stops_nothing() {
 }
 
 #[tokio::test]
-async fn sigterm_is_answered_with_a_clean_end_and_a_second_one_with_a_quick_one() {
+async fn f49_sigterm_is_answered_with_a_clean_end_and_a_second_one_with_a_quick_one() {
     let mut tree = Setup::demo(&["--ignore-term"]).set("shutdown.grace", "600s").start();
     let server = tree.ready(1).await.process_pid.expect("it serves");
     tree.signal(Signal::SIGTERM);

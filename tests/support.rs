@@ -7,6 +7,7 @@ pub mod wire;
 
 use std::fs::File;
 use std::io::Read as _;
+use std::net::Ipv4Addr;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
@@ -86,8 +87,8 @@ impl Setup {
         let keys = [
             ("restart.backoff_initial", "100ms"),
             ("restart.backoff_max", "1s"),
-            ("health.interval", "300ms"),
-            ("health.timeout", "300ms"),
+            ("health.interval", "500ms"),
+            ("health.timeout", "500ms"),
             ("shutdown.grace", "3s"),
             ("shutdown.hung_grace", "500ms"),
         ];
@@ -346,6 +347,11 @@ impl Drop for Instance {
             let _ = self.process.wait();
         }
     }
+}
+
+/// The number of a port of the loopback address that nobody has.
+pub fn free_port() -> u16 {
+    mlx_tree::process::port::free_port(Ipv4Addr::LOCALHOST.into()).expect("there are many")
 }
 
 /// Says something that a reader of the test's output should know.

@@ -141,9 +141,10 @@ impl AsFd for ServerLock {
     }
 }
 
-/// The pid that the holder wrote. It writes it just after it has locked, so a moment is given to it.
+/// The pid that the holder wrote. It writes it just after it has locked, so a moment is given to it, which on a busy machine
+/// is a long one.
 fn holder(file: &mut File) -> Option<i32> {
-    for _ in 0..20 {
+    for _ in 0..400 {
         let mut text = String::new();
         let read = file.seek(SeekFrom::Start(0)).and_then(|_| file.take(32).read_to_string(&mut text));
         // An earlier holder's pid may still be there; a process that is gone holds nothing.

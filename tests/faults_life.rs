@@ -120,12 +120,14 @@ async fn f10_headers_without_a_body_are_no_sign_of_life() {
 
 #[tokio::test]
 async fn f11_a_server_whose_health_check_is_slow_while_it_works_is_busy_and_not_down() {
-    let tree =
-        Setup::demo(&["--health-delay-when-busy", "5s", "--tps", "20", "--burn", "--answer-tokens", "inf"]).start();
+    let tree = Setup::demo(&["--health-delay-when-busy", "5s", "--tps", "20", "--burn", "--answer-tokens", "inf"])
+        .set("health.interval", "1s")
+        .set("health.timeout", "1s")
+        .start();
     let first = tree.ready(1).await;
     let answer = wire::stream(&first.server.url.clone().expect("it serves"), 100_000).await;
     tree.until("seen to be busy", |it| matches!(it.phase, Phase::Busy | Phase::Suspect)).await;
-    watch(&tree, SEVERAL_CHECKS).await;
+    watch(&tree, 2 * SEVERAL_CHECKS).await;
     drop(answer);
     never_restarted(&tree, first.process_pid.expect("it serves")).await;
     tree.stop().await;
@@ -133,11 +135,14 @@ async fn f11_a_server_whose_health_check_is_slow_while_it_works_is_busy_and_not_
 
 #[tokio::test]
 async fn f12_a_server_of_one_thread_that_answers_nobody_while_it_works_is_not_down() {
-    let tree = Setup::demo(&["--single-thread", "--tps", "20", "--burn", "--answer-tokens", "inf"]).start();
+    let tree = Setup::demo(&["--single-thread", "--tps", "20", "--burn", "--answer-tokens", "inf"])
+        .set("health.interval", "1s")
+        .set("health.timeout", "1s")
+        .start();
     let first = tree.ready(1).await;
     let answer = wire::stream(&first.server.url.clone().expect("it serves"), 100_000).await;
     tree.until("seen to be busy", |it| matches!(it.phase, Phase::Busy | Phase::Suspect)).await;
-    watch(&tree, SEVERAL_CHECKS).await;
+    watch(&tree, 2 * SEVERAL_CHECKS).await;
     drop(answer);
     never_restarted(&tree, first.process_pid.expect("it serves")).await;
     tree.stop().await;

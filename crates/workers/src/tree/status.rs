@@ -13,6 +13,9 @@ use crate::server::diagnosis::Ending;
 use crate::server::{ServerFailure, ServerPhase, ServerView};
 
 pub(super) async fn compose(inner: &Inner) -> api::Status {
+    // The only thing that has to be waited for comes first: all else is of one moment.
+    let looked_at = inner.blueprint.view.borrow().clone();
+    let memory_bytes = memory_of(&looked_at).await;
     let clock = inner.blueprint.clock;
     let supervisor = std::sync::Arc::clone(&inner.supervisor.status().borrow());
     let view = inner.blueprint.view.borrow().clone();
@@ -26,7 +29,6 @@ pub(super) async fn compose(inner: &Inner) -> api::Status {
         api::Phase::Suspended if gate.breaker == BreakerState::Closed => api::Phase::Backoff,
         phase => phase,
     };
-    let memory_bytes = memory_of(&view).await;
     let breaker = breaker_of(inner, &gate, clock);
     let next_attempt_in_s = match phase {
         api::Phase::Backoff | api::Phase::Suspended => gate.next.map(|at| clock.seconds_until(at)),

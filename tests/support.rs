@@ -342,9 +342,12 @@ impl Instance {
 impl Drop for Instance {
     fn drop(&mut self) {
         if self.exit.is_none() {
-            // A test has failed, or ends here on purpose: the guard process ends the server.
+            // A test has failed, or ends here on purpose: the guard process ends the server, if there is still a guard.
             let _ = self.process.kill();
             let _ = self.process.wait();
+            for server in processes::stand_ins_of(self.home()) {
+                let _ = kill(Pid::from_raw(server.pid.cast_signed()), Signal::SIGKILL);
+            }
         }
     }
 }

@@ -20,6 +20,7 @@
 
 mod api;
 mod child;
+mod debug;
 mod group;
 mod mail;
 mod operation;

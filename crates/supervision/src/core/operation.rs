@@ -11,6 +11,7 @@ use super::start::StartCause;
 use super::stop::Stop;
 use super::{Answer, Effect, Refusal, Supervisor, Ticket};
 
+#[derive(Debug)]
 pub(super) enum Operation {
     Idle,
     /// Starts the children in order; `cursor` is the one whose turn it is.
@@ -42,12 +43,14 @@ pub(super) enum AfterStart {
     Restarted(Ticket),
 }
 
+#[derive(Debug)]
 pub(super) enum AfterStop {
     Rest(Ticket),
     Suspend { ticket: Ticket, until: Option<Monotonic>, reason: std::sync::Arc<str> },
 }
 
 /// A failure takes the group of `head` with it: the members stop in reverse order, and start again in order.
+#[derive(Debug)]
 pub(super) struct Group {
     pub(super) head: u32,
     pub(super) scope: Scope,
@@ -56,13 +59,13 @@ pub(super) struct Group {
     pub(super) blocked: Blocked,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub(super) enum GroupPhase {
     Stop { cursor: Option<u32> },
     Start { cursor: Option<u32> },
 }
 
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub(super) enum AfterGroupStop {
     Start,
     /// The delay of a group is the longest that any of its members has left.
@@ -74,12 +77,13 @@ pub(super) enum AfterGroupStop {
 }
 
 /// Whether a member of the group cannot be started now, because it is suspended or stuck.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Blocked {
     No,
     Yes,
 }
 
+#[derive(Debug)]
 pub(super) struct Parallel {
     pub(super) left: usize,
     pub(super) errors: HashMap<String, (u32, ExitReason)>,

@@ -2,7 +2,7 @@
 
 use crate::{AutoShutdown, ChildId, EventKind, InvalidSpec, Restart, Significance, Strategy};
 
-use super::child::{Node, State, StopCause};
+use super::child::{AfterStuck, Node, State, StopCause};
 use super::operation::{AfterStart, AfterStop, Operation};
 use super::start::StartCause;
 use super::stop::Stop;
@@ -153,7 +153,7 @@ impl<P> Supervisor<P> {
             return Some(Answer::Refused(Refusal::Temporary));
         }
         match self.begin_stop(index, StopCause::Asked) {
-            Stop::Stuck => return Some(Answer::Refused(Refusal::Stuck)),
+            Stop::Stuck => return Some(self.suspend_stuck(index, until, reason)),
             Stop::Pending => {
                 self.awaited = Some(index);
                 self.operation = Operation::Terminate { then: AfterStop::Suspend { ticket, until, reason } };
@@ -164,5 +164,17 @@ impl<P> Supervisor<P> {
         }
         self.suspend(index, until, reason);
         Some(Answer::Done)
+    }
+
+    /// It cannot be suspended now, but it is once it has ended: whoever wanted that may be the one who would resume it.
+    pub(super) fn suspend_stuck(
+        &mut self,
+        index: u32,
+        until: Option<mlx_tree_policy::Monotonic>,
+        reason: std::sync::Arc<str>,
+    ) -> Answer {
+        let then = AfterStuck::Suspend { until, reason };
+        self.table.change(index, |node| node.state = State::Stuck { then });
+        Answer::Refused(Refusal::Stuck)
     }
 }

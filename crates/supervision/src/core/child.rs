@@ -91,7 +91,7 @@ pub(super) enum StopStage {
 }
 
 /// What comes of a stuck child once it has ended after all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum AfterStuck {
     /// It rests: down, or forgotten if that is its way.
     Rest,
@@ -101,6 +101,11 @@ pub(super) enum AfterStuck {
     Fail,
     /// A group wants to start it.
     Start,
+    /// It was to be suspended, so that it can be resumed.
+    Suspend {
+        until: Option<Monotonic>,
+        reason: Arc<str>,
+    },
 }
 
 // === impl Node ===

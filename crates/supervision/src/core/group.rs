@@ -110,7 +110,10 @@ impl<P> Supervisor<P> {
             return;
         }
         group.blocked = Blocked::Yes;
-        self.table.change(index, |node| node.state = State::Stuck { then: AfterStuck::Start });
+        // One that is to be suspended holds its group down as if it were already.
+        if !matches!(self.table[index].state, State::Stuck { then: AfterStuck::Suspend { .. } }) {
+            self.table.change(index, |node| node.state = State::Stuck { then: AfterStuck::Start });
+        }
     }
 
     fn group_stopped(&mut self, mut group: Group) -> Option<Group> {

@@ -95,9 +95,10 @@ impl<P> Supervisor<P> {
         if matches!(self.operation, Operation::Parallel(_)) {
             return self.parallel_ended(index, reason);
         }
-        if let State::Stuck { then } = self.table[index].state {
+        if let State::Stuck { then } = &self.table[index].state {
             match then {
-                AfterStuck::Rest | AfterStuck::Forget | AfterStuck::Start => {
+                AfterStuck::Rest | AfterStuck::Forget | AfterStuck::Start | AfterStuck::Suspend { .. } => {
+                    let then = then.clone();
                     return self.stuck_ended(index, then, reason);
                 }
                 AfterStuck::Fail => {}

@@ -247,8 +247,10 @@ impl<P> Supervisor<P> {
     fn terminate_settled(&mut self, index: u32, then: AfterStop, outcome: &Outcome) {
         let stuck = matches!(outcome, Outcome::Stuck);
         match then {
-            AfterStop::Rest(ticket) | AfterStop::Suspend { ticket, .. } if stuck => {
-                self.reply(ticket, Answer::Refused(Refusal::Stuck));
+            AfterStop::Rest(ticket) if stuck => self.reply(ticket, Answer::Refused(Refusal::Stuck)),
+            AfterStop::Suspend { ticket, until, reason } if stuck => {
+                let answer = self.suspend_stuck(index, until, reason);
+                self.reply(ticket, answer);
             }
             AfterStop::Rest(ticket) => {
                 self.rest(index);

@@ -96,6 +96,7 @@ impl<P> Supervisor<P> {
                 let key = self.table.key(index);
                 self.mail.push_back(Mail::Retry { key });
             }
+            AfterStuck::Suspend { until, reason } => self.suspend(index, until, reason),
         }
     }
 

@@ -1,5 +1,8 @@
 //! Who owns the server process when its supervisor is killed, doubled, hung up or interrupted.
 
+// The process table and the terminal are asked in Linux's own ways.
+#![cfg(target_os = "linux")]
+
 mod support;
 
 use std::fs::File;

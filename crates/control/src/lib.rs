@@ -1,6 +1,6 @@
 //! The control plane: status, events, logs and the operator's verbs over HTTP.
 //!
-//! Both ends of the wire live here, so that they cannot drift apart: [`serve`] answers, [`Client`] asks. What an operator
+//! Both ends of the wire live here, so that they cannot drift apart: [`Bound::serve`] answers, [`Client`] asks. What an operator
 //! can have done is behind the [`Operator`] trait; this crate knows nothing of actors or processes.
 //!
 //! # Who may do what

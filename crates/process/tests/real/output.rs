@@ -1,11 +1,9 @@
-//! Output: never in the child's way, never more than a bounded amount of it in memory (F23).
+//! Output: all of it, in its order, escaped. What a flood costs is measured in `flood.rs`.
 
-use std::time::Duration;
-
-use mlx_tree_process::{How, ProcessGroup, Stream};
+use mlx_tree_process::{How, Stream};
 use tokio::time::timeout;
 
-use crate::support::{LONG, launch, spawn};
+use crate::support::{LONG, spawn};
 
 #[tokio::test]
 async fn both_pipes_are_read_and_kept_apart() {
@@ -31,46 +29,4 @@ async fn what_was_written_last_is_there_when_the_exit_is_known() {
         group.exited().await;
         assert_eq!(group.tail().last_lines(1), ["to stderr: last words"]);
     }
-}
-
-/// Both the 80 MiB that nobody takes, and the 80 MiB that are read line by line.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_flood_neither_blocks_the_child_nor_fills_our_memory() {
-    for reading in ["nobody reads", "all is read"] {
-        let before = resident();
-        let (longest, dropped, taken) = flood(reading).await;
-        let grown = resident().saturating_sub(before);
-        assert!(grown < 8 * 1024 * 1024, "{reading}: memory grew by {} KiB", grown / 1024);
-        assert!(taken + dropped > 1_000_000, "{reading}: {taken} lines taken, {dropped} dropped");
-        if reading == "nobody reads" {
-            assert!(dropped > 1_000_000, "{dropped} dropped");
-        }
-        println!("{reading}: {longest}, {taken} taken, {dropped} dropped, {} KiB grown", grown / 1024);
-    }
-}
-
-async fn flood(reading: &str) -> (String, u64, u64) {
-    let group = ProcessGroup::spawn(launch(&["flood"])).expect("it starts");
-    let lines = group.output();
-    let mut taken = 0;
-    if reading == "all is read" {
-        while let Some(line) = timeout(LONG, lines.next()).await.expect("in time") {
-            assert!(line.text.len() <= 3 * 16 * 1024);
-            taken += 1;
-        }
-    }
-    let exit = timeout(Duration::from_secs(60), group.exited()).await.expect("it is not blocked");
-    assert_eq!(exit.how, How::Code(0));
-    (group.tail().text(), lines.dropped(), taken)
-}
-
-#[cfg(target_os = "linux")]
-fn resident() -> u64 {
-    let statm = std::fs::read_to_string("/proc/self/statm").expect("readable");
-    statm.split_whitespace().nth(1).expect("a number").parse::<u64>().expect("a number") * 4096
-}
-
-#[cfg(target_os = "macos")]
-fn resident() -> u64 {
-    0
 }

@@ -36,8 +36,7 @@ pub use reader::Entry;
 pub use secret::{ServerEnv, looks_secret};
 pub use settings::{
     BreakerSettings, CommandTemplate, ControlSettings, HealthSettings, Language, LogFormat, LogLevel, LogSettings,
-    OnOrphan, Preload, PythonChoice, RestartMode, RestartSettings, ServerKind, ServerSettings, Settings,
-    ShutdownSettings,
+    Preload, PythonChoice, RestartMode, RestartSettings, ServerKind, ServerSettings, Settings, ShutdownSettings,
 };
 
 /// The built-in configuration, with a comment for each key.

@@ -13,7 +13,7 @@ pub use control::ControlSettings;
 pub use health::HealthSettings;
 pub use log::{Language, LogFormat, LogLevel, LogSettings};
 pub use restart::{BreakerSettings, RestartMode, RestartSettings};
-pub use server::{CommandTemplate, OnOrphan, Preload, PythonChoice, ServerKind, ServerSettings};
+pub use server::{CommandTemplate, Preload, PythonChoice, ServerKind, ServerSettings};
 pub use shutdown::ShutdownSettings;
 
 use std::path::PathBuf;

@@ -45,8 +45,6 @@ pub struct ServerSettings {
     pub start_timeout: Duration,
     /// Whether code that comes with a model may be run.
     pub trust_remote_code: bool,
-    /// What is done with a server that a killed mlx-tree has left behind.
-    pub on_orphan: OnOrphan,
 }
 
 /// What kind of server it is.
@@ -73,15 +71,6 @@ pub enum PythonChoice {
     At(PathBuf),
 }
 
-/// What is done with a server that a killed mlx-tree has left behind.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OnOrphan {
-    /// It is ended.
-    Kill,
-    /// It is kept if it is healthy.
-    Adopt,
-}
-
 // === impl ServerSettings ===
 
 impl ServerSettings {
@@ -102,7 +91,6 @@ impl ServerSettings {
             preload: preload::read(section),
             start_timeout: section.read("start_timeout", span),
             trust_remote_code: section.read("trust_remote_code", flag),
-            on_orphan: section.read("on_orphan", choice),
         };
         arguments::check(&settings, section);
         settings
@@ -171,12 +159,6 @@ impl Choice for ServerKind {
         ("openai", Self::Openai),
         ("http", Self::Http),
     ];
-}
-
-// === impl OnOrphan ===
-
-impl Choice for OnOrphan {
-    const WORDS: &'static [(&'static str, Self)] = &[("kill", Self::Kill), ("adopt", Self::Adopt)];
 }
 
 // === impl PythonChoice ===

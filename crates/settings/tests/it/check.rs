@@ -28,7 +28,6 @@ fn every_key_is_shown_with_its_value_and_its_origin() {
     server.preload = []                 # default
     server.start_timeout = "600s"       # default
     server.trust_remote_code = false    # default
-    server.on_orphan = "kill"           # default
 
     restart.policy = "permanent"        # ~/.config/mlx-tree/config.toml
     restart.max_restarts = 5            # default

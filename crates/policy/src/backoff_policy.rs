@@ -134,6 +134,13 @@ impl Decide for BackoffPolicy {
             Some(_) | None => None,
         }
     }
+
+    fn on_end(&mut self, epoch: u64, now: Monotonic) {
+        if self.ready.is_some_and(|(ready, _)| ready == epoch) {
+            let _ = self.settle(now);
+            self.ready = None;
+        }
+    }
 }
 
 #[cfg(test)]

@@ -72,6 +72,12 @@ pub trait Decide: Send + 'static {
     /// later), or `None` if there is none.
     fn on_stable(&mut self, epoch: u64, now: Monotonic) -> Option<Duration>;
 
+    /// Incarnation `epoch` is made to end, and that is no failure: somebody asked for it, or its group is taken down. It is
+    /// ready no longer, however long it takes to stop. A policy that keeps nothing about a run that is ready need not care.
+    fn on_end(&mut self, epoch: u64, now: Monotonic) {
+        let _ = (epoch, now);
+    }
+
     /// Puts rules by exit status in front of this policy: it is asked only about the ends that they let through.
     fn with_exit_rules(self, rules: impl Into<ExitRules>) -> Ruled<Self>
     where
@@ -122,6 +128,10 @@ impl<P: Decide + ?Sized> Decide for Box<P> {
     fn on_stable(&mut self, epoch: u64, now: Monotonic) -> Option<Duration> {
         (**self).on_stable(epoch, now)
     }
+
+    fn on_end(&mut self, epoch: u64, now: Monotonic) {
+        (**self).on_end(epoch, now);
+    }
 }
 
 /// A policy that its supervisor shares with somebody else: the breaker's driver, or an operator's verbs.
@@ -136,6 +146,10 @@ impl<P: Decide> Decide for Arc<Mutex<P>> {
 
     fn on_stable(&mut self, epoch: u64, now: Monotonic) -> Option<Duration> {
         self.lock().unwrap_or_else(PoisonError::into_inner).on_stable(epoch, now)
+    }
+
+    fn on_end(&mut self, epoch: u64, now: Monotonic) {
+        self.lock().unwrap_or_else(PoisonError::into_inner).on_end(epoch, now);
     }
 }
 

@@ -88,6 +88,10 @@ impl<P: Decide> Decide for Limited<P> {
     fn on_stable(&mut self, epoch: u64, now: Monotonic) -> Option<Duration> {
         self.inner.on_stable(epoch, now)
     }
+
+    fn on_end(&mut self, epoch: u64, now: Monotonic) {
+        self.inner.on_end(epoch, now);
+    }
 }
 
 /// A restart that the inner policy has granted.

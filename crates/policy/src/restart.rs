@@ -350,6 +350,13 @@ impl Decide for RestartPolicy {
             Some(_) | None => None,
         }
     }
+
+    fn on_end(&mut self, epoch: u64, now: Monotonic) {
+        if self.run.is_some_and(|run| run.epoch == epoch) {
+            self.settle(now);
+            self.end_run();
+        }
+    }
 }
 
 #[cfg(test)]

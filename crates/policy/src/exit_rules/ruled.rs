@@ -70,6 +70,10 @@ impl<P: Decide> Decide for Ruled<P> {
     fn on_stable(&mut self, epoch: u64, now: Monotonic) -> Option<Duration> {
         self.inner.on_stable(epoch, now)
     }
+
+    fn on_end(&mut self, epoch: u64, now: Monotonic) {
+        self.inner.on_end(epoch, now);
+    }
 }
 
 /// One line for people who ask why it is not restarting.

@@ -402,3 +402,22 @@ fn an_intensity_of_zero_sends_the_first_failure_to_the_breaker() {
     assert_eq!(end_of_suspension(&story.fails(0)), 60);
     assert_eq!(story.cause(), TripCause::IntensityExceeded);
 }
+
+#[test]
+fn a_run_that_was_ended_on_purpose_does_not_become_stable_afterwards() {
+    let mut story = Story::new().opens_at_once();
+    story.policy.half_open(at(60)).unwrap();
+    assert_eq!(story.is_ready(70), Some(60));
+    story.policy.on_end(story.epoch, at(80));
+    assert!(story.policy.expire_trial(at(60 + 660)).is_some(), "nobody has been ready since");
+}
+
+#[test]
+fn what_a_run_has_earned_counts_although_it_was_ended_on_purpose() {
+    let mut story = Story::new().opens_at_once();
+    story.policy.half_open(at(60)).unwrap();
+    assert_eq!(story.is_ready(70), Some(60));
+    // The timer that would report the end of the probation is late.
+    story.policy.on_end(story.epoch, at(131));
+    assert!(story.is_closed());
+}

@@ -193,6 +193,12 @@ impl<P> Supervisor<P> {
     }
 
     /// Restarts what its failure concerned.
+    /// An incarnation ends without a failure. Its policy must not take it for ready any longer.
+    pub(super) fn no_failure(&mut self, index: u32) {
+        let (epoch, now) = (self.table[index].epoch.get(), self.now);
+        let _ = self.ask_policy(index, |policy| policy.on_end(epoch, now));
+    }
+
     pub(super) fn restart_now(&mut self, index: u32) {
         self.restart(index, self.table[index].scope);
     }

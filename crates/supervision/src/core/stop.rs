@@ -41,6 +41,9 @@ impl<P> Supervisor<P> {
             State::Starting(_) | State::Up | State::Ready => {}
         }
         self.event(index, EventKind::ChildStopping);
+        if why == StopCause::Asked {
+            self.no_failure(index);
+        }
         self.table.set_state(index, State::Stopping { why, stage: StopStage::Asked }, self.now);
         let (key, epoch) = (self.table.key(index), self.table[index].epoch);
         match self.table[index].rules.shutdown {
@@ -113,6 +116,7 @@ impl<P> Supervisor<P> {
     /// A child has ended as asked (or on its own, just before).
     pub(super) fn stopped(&mut self, index: u32, reason: ExitReason) {
         self.ended(index, &reason);
+        self.no_failure(index);
         if let Some(error) = self.stop_error(index, &reason) {
             self.report(index, ReportContext::ShutdownError, ReportReason::Exit(error));
         }

@@ -157,4 +157,8 @@ impl Decide for RestartGate {
     fn on_stable(&mut self, epoch: u64, _now: Monotonic) -> Option<Duration> {
         self.change(|policy, now| policy.on_stable(epoch, now))
     }
+
+    fn on_end(&mut self, epoch: u64, _now: Monotonic) {
+        self.change(|policy, now| policy.on_end(epoch, now));
+    }
 }

@@ -9,6 +9,7 @@ use std::task::Poll;
 
 use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, SpawnErr, SupervisionEvent};
 
+use crate::core::Key;
 use crate::shell::{Announce, Message, StartFailure, SupervisorActor};
 use crate::{ChildContext, Epoch, Slot, Supervisor, SupervisorHandle};
 
@@ -53,16 +54,20 @@ pub(crate) struct SubtreeStart<F> {
 struct Supervised<A: Actor> {
     actor: A,
     panicked: Arc<Panicked>,
-    slot: Option<(Slot<A::Msg>, Epoch)>,
+    slot: Option<Slot<A::Msg>>,
     obituary: Obituary,
 }
 
 /// Tells the supervisor, when it is dropped, that a start has failed. ractor tells a supervisor nothing of an actor that
 /// does not come out of `pre_start`, in whatever way; what it hands to the spawner comes before the actor is dropped.
+///
+/// Every child has one for as long as it lives, so it is kept small.
 pub(crate) struct Obituary {
-    context: ChildContext,
+    supervisor: SupervisorHandle,
+    key: Key,
+    epoch: Epoch,
     started: AtomicBool,
-    why: Mutex<Option<StartFailure>>,
+    why: Mutex<Option<Box<StartFailure>>>,
 }
 
 /// Notes a panic that passes by.
@@ -76,12 +81,10 @@ where
     F: FnMut(ChildContext) -> (A, A::Arguments) + Send + 'static,
 {
     fn start(&mut self, context: ChildContext, supervisor: ActorCell) -> Result<Incarnation, SpawnErr> {
-        let epoch = context.epoch();
         let (actor, arguments) = (self.make)(context.clone());
-        let obituary = Obituary::new(context);
+        let obituary = Obituary::new(&context);
         let panicked = Arc::new(Panicked::default());
-        let slot = self.slot.clone().map(|slot| (slot, epoch));
-        let supervised = Supervised { actor, panicked: panicked.clone(), slot, obituary };
+        let supervised = Supervised { actor, panicked: panicked.clone(), slot: self.slot.clone(), obituary };
         let (actor, _spawned) = ractor::ActorRuntime::spawn_linked_instant(None, supervised, arguments, supervisor)?;
         Ok(Incarnation { cell: actor.get_cell(), panicked, body: Body::Actor })
     }
@@ -103,7 +106,7 @@ where
         let subtree = (self.make)(context.clone());
         let prepared = subtree.prepare().map_err(|invalid| SpawnErr::StartupFailed(Box::new(invalid)))?;
         let shared = prepared.shared();
-        let arguments = prepared.arguments(Announce::Parent(Obituary::new(context)));
+        let arguments = prepared.arguments(Announce::Parent(Obituary::new(&context)));
         let (actor, _spawned) =
             ractor::ActorRuntime::spawn_linked_instant(None, SupervisorActor, arguments, supervisor)?;
         let handle = SupervisorHandle::new(actor.clone(), shared);
@@ -132,12 +135,19 @@ impl Drop for Watch<'_> {
 // === impl Obituary ===
 
 impl Obituary {
-    fn new(context: ChildContext) -> Self {
-        Self { context, started: AtomicBool::new(false), why: Mutex::new(None) }
+    fn new(context: &ChildContext) -> Self {
+        Self {
+            supervisor: context.supervisor.clone(),
+            key: context.key,
+            epoch: context.epoch,
+            started: AtomicBool::new(false),
+            why: Mutex::new(None),
+        }
     }
 
-    pub(crate) const fn context(&self) -> &ChildContext {
-        &self.context
+    /// Tells the supervisor that a subtree has started its own children.
+    pub(crate) fn subtree_started(&self) {
+        self.supervisor.send(Message::SubtreeStarted { key: self.key, epoch: self.epoch });
     }
 
     pub(crate) fn not_needed(&self) {
@@ -145,7 +155,7 @@ impl Obituary {
     }
 
     fn died_of(&self, why: StartFailure) {
-        *self.why.lock().unwrap_or_else(PoisonError::into_inner) = Some(why);
+        *self.why.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(why));
     }
 }
 
@@ -153,9 +163,8 @@ impl Drop for Obituary {
     fn drop(&mut self) {
         if !*self.started.get_mut() {
             let why = self.why.get_mut().unwrap_or_else(PoisonError::into_inner).take();
-            let why = why.unwrap_or(StartFailure::Killed);
-            let (key, epoch) = (self.context.key, self.context.epoch);
-            self.context.supervisor().send(Message::StartFailed { key, epoch, why });
+            let why = why.map_or(StartFailure::Killed, |why| *why);
+            self.supervisor.send(Message::StartFailed { key: self.key, epoch: self.epoch, why });
         }
     }
 }
@@ -191,8 +200,8 @@ impl<A: Actor> Actor for Supervised<A> {
         self.obituary.not_needed();
         let _watch = Watch(&self.panicked);
         self.actor.post_start(myself.clone(), state).await?;
-        if let Some((slot, epoch)) = &self.slot {
-            slot.fill(*epoch, myself);
+        if let Some(slot) = &self.slot {
+            slot.fill(self.obituary.epoch, myself);
         }
         Ok(())
     }
@@ -212,13 +221,17 @@ impl<A: Actor> Actor for Supervised<A> {
         self.actor.handle(myself, message, state).await
     }
 
-    async fn handle_supervisor_evt(
+    /// Boxed, so that the room for it is taken when it is called and not for as long as the actor lives: an event is large,
+    /// and most children supervise nobody.
+    fn handle_supervisor_evt(
         &self,
         myself: ActorRef<Self::Msg>,
         event: SupervisionEvent,
         state: &mut Self::State,
-    ) -> Result<(), ActorProcessingErr> {
-        let _watch = Watch(&self.panicked);
-        self.actor.handle_supervisor_evt(myself, event, state).await
+    ) -> impl Future<Output = Result<(), ActorProcessingErr>> + Send {
+        Box::pin(async move {
+            let _watch = Watch(&self.panicked);
+            self.actor.handle_supervisor_evt(myself, event, state).await
+        })
     }
 }

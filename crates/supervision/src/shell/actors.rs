@@ -5,15 +5,32 @@ use std::hash::{BuildHasherDefault, Hasher};
 
 use ractor::ActorId;
 
-use crate::Epoch;
 use crate::core::Key;
 
-/// The actors that run, and the incarnations that they are.
-pub(super) type Actors = HashMap<ActorId, (Key, Epoch), BuildHasherDefault<PidHasher>>;
+/// The actors that run, by their number on this node, and whose incarnations they are.
+#[derive(Default)]
+pub(super) struct Actors(HashMap<u64, Key, BuildHasherDefault<PidHasher>>);
 
 /// Actors are numbered one after the other, by nobody who means harm, so a multiplication spreads them well enough.
 #[derive(Default)]
-pub(super) struct PidHasher(u64);
+struct PidHasher(u64);
+
+// === impl Actors ===
+
+impl Actors {
+    pub(super) fn insert(&mut self, actor: ActorId, key: Key) {
+        self.0.insert(actor.pid(), key);
+    }
+
+    pub(super) fn get(&self, actor: ActorId) -> Option<Key> {
+        // Ours all run here; an actor of another node may have the same number.
+        self.0.get(&actor.pid()).copied().filter(|_| actor.is_local())
+    }
+
+    pub(super) fn remove(&mut self, actor: ActorId) -> Option<Key> {
+        if actor.is_local() { self.0.remove(&actor.pid()) } else { None }
+    }
+}
 
 // === impl PidHasher ===
 
@@ -26,10 +43,6 @@ impl Hasher for PidHasher {
         for &byte in bytes {
             self.write_u64(u64::from(byte));
         }
-    }
-
-    fn write_isize(&mut self, discriminant: isize) {
-        self.write_u64(discriminant.unsigned_abs() as u64);
     }
 
     fn write_u64(&mut self, number: u64) {

@@ -123,14 +123,11 @@ impl Driver {
     pub(super) fn supervision_event(&mut self, event: SupervisionEvent) {
         match event {
             SupervisionEvent::ActorStarted(cell) => {
-                let Some(&(key, epoch)) = self.actors.get(&cell.get_id()) else { return };
-                let is_actor = self
-                    .core
-                    .payload_mut(key)
-                    .and_then(|payload| payload.running.as_ref())
-                    .is_some_and(|running| matches!(running.body, Body::Actor));
+                let Some(key) = self.actors.get(cell.get_id()) else { return };
+                let running = self.core.payload_mut(key).and_then(|payload| payload.running.as_ref());
                 // A subtree says itself when it has started.
-                if is_actor {
+                if let Some(Running { epoch, body: Body::Actor, .. }) = running {
+                    let epoch = *epoch;
                     self.step(Input::Started { key, epoch });
                 }
             }
@@ -149,10 +146,11 @@ impl Driver {
 
     fn actor_ended(&mut self, actor: ActorId, reason: impl FnOnce(&Running) -> ExitReason) {
         // A stranger that was linked to us is none of our business (OTP: the EXIT of an unknown pid).
-        let Some((key, epoch)) = self.actors.remove(&actor) else { return };
+        let Some(key) = self.actors.remove(actor) else { return };
         let Some(payload) = self.core.payload_mut(key) else { return };
+        let Some(running) = payload.running.take_if(|running| running.cell.get_id() == actor) else { return };
+        let epoch = running.epoch;
         let _ = payload.start.call(|start| start.ended(epoch));
-        let Some(running) = payload.running.take() else { return };
         let reason = match running.body.failed_boot() {
             Some(failure) => ExitReason::Failed(failure),
             None => reason(&running),
@@ -163,7 +161,7 @@ impl Driver {
     fn start_failed(&mut self, key: Key, epoch: Epoch, why: StartFailure) {
         let Some(payload) = self.core.payload_mut(key) else { return };
         if let Some(running) = payload.running.take_if(|running| running.epoch == epoch) {
-            self.actors.remove(&running.cell.get_id());
+            self.actors.remove(running.cell.get_id());
         }
         let _ = payload.start.call(|start| start.ended(epoch));
         let failed = |message| Failure::new(FailureKind::StartFailed, Severity::Transient, message);
@@ -228,7 +226,7 @@ impl Driver {
         let Some(payload) = self.core.payload_mut(key) else { return };
         match payload.start.call(|start| start.start(context, supervisor)) {
             Ok(Ok(Incarnation { cell, panicked, body })) => {
-                self.actors.insert(cell.get_id(), (key, epoch));
+                self.actors.insert(cell.get_id(), key);
                 payload.running = Some(Running { epoch, cell, panicked, body });
             }
             // Through the mailbox, so that a child that fails for ever leaves room for others.
@@ -331,8 +329,7 @@ impl Driver {
                 let _ = starter.send(outcome);
             }
             (Announce::Parent(obituary), Ok(())) => {
-                let context = obituary.context();
-                context.supervisor().send(Message::SubtreeStarted { key: context.key, epoch: context.epoch });
+                obituary.subtree_started();
             }
             // The parent hears of the end, and reads the reason from the shared exit.
             (Announce::Parent(_), Err(_)) | (Announce::Nobody, _) => {}

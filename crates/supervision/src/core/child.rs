@@ -102,10 +102,7 @@ pub(super) enum AfterStuck {
     /// A group wants to start it.
     Start,
     /// It was to be suspended, so that it can be resumed.
-    Suspend {
-        until: Option<Monotonic>,
-        reason: Arc<str>,
-    },
+    Suspend { until: Option<Monotonic>, reason: Arc<str> },
 }
 
 // === impl Node ===

@@ -139,6 +139,7 @@ async fn f16_a_taken_port_opens_the_breaker_at_once_and_a_restart_helps_once_it_
     let status = tree.until("held back", |it| it.circuit_breaker_state == BreakerState::Open).await;
     held_by_a_stranger(&status, &stranger);
     assert_eq!(status.restart_count, 0, "no restart can help, so none is tried");
+    tree.told(&["help: end that process, or set server.port"]).await;
     assert!(stranger.serves(), "it was none of our business");
     stranger.end();
     let (exit, said, error) = tree.command(&["restart"]);

@@ -1,12 +1,18 @@
 //! What is written to stderr: the narration for people, or structured records for machines.
 
+use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::sync::Arc;
 
-use mlx_tree_api::{Event, Language, narrate};
+use mlx_tree::settings::LogLevel;
+use mlx_tree::workers::server::diagnosis::Reason;
+use mlx_tree_api::{Event, Kind, Language, narrate};
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{fmt, registry};
 
 /// How it is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,39 +25,39 @@ pub(crate) enum Format {
     Json,
 }
 
-/// Sets the process's log up. `level` is a level, or directives as in `RUST_LOG`.
-///
-/// # Errors
-/// When `level` is neither.
-pub(crate) fn set_up(format: Format, level: &str) -> Result<(), String> {
-    let filter = |directives: &str| EnvFilter::try_new(directives).map_err(|error| error.to_string());
-    match format {
-        // The events themselves are told in plain words; see `tell`.
-        Format::Narration => {
-            let others = filter(&format!("{},mlx_tree::event=off{}", at_most_warn(level), told_already(level)))?;
-            tracing_subscriber::fmt().with_env_filter(others).with_writer(io::stderr).without_time().init();
-        }
-        Format::Text => tracing_subscriber::fmt().with_env_filter(filter(level)?).with_writer(io::stderr).init(),
-        Format::Json => {
-            tracing_subscriber::fmt()
-                .json()
-                .flatten_event(true)
-                .with_env_filter(filter(level)?)
-                .with_writer(io::stderr)
-                .init();
+/// Sets the process's log up.
+pub(crate) fn set_up(format: Format, level: LogLevel) {
+    let layer = fmt::layer().with_writer(io::stderr);
+    let log = match format {
+        Format::Narration => layer.without_time().boxed(),
+        Format::Text => layer.boxed(),
+        Format::Json => layer.json().flatten_event(true).boxed(),
+    };
+    registry().with(log.with_filter(filter(format, level))).init();
+}
+
+/// What is written, by target. Targets and levels are all that is needed; a filter that takes more brings a regex engine,
+/// which was a tenth of the program.
+fn filter(format: Format, level: LogLevel) -> Targets {
+    let wanted = match level {
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => LevelFilter::TRACE,
+    };
+    match (format, level) {
+        (Format::Text | Format::Json, _) => Targets::new().with_default(wanted),
+        // The events themselves are told in plain words; see `tell`. Beside them routine records are noise, and the
+        // supervisor's reports say it all once more, unless somebody looks closely.
+        (Format::Narration, LogLevel::Error | LogLevel::Warn | LogLevel::Info) => Targets::new()
+            .with_default(wanted.min(LevelFilter::WARN))
+            .with_target("mlx_tree::event", LevelFilter::OFF)
+            .with_target("mlx_tree::supervisor", LevelFilter::OFF),
+        (Format::Narration, LogLevel::Debug | LogLevel::Trace) => {
+            Targets::new().with_default(wanted).with_target("mlx_tree::event", LevelFilter::OFF)
         }
     }
-    Ok(())
-}
-
-/// The supervisor's reports say once more what the narration says; they are for those who look closely.
-fn told_already(level: &str) -> &'static str {
-    if matches!(level, "debug" | "trace") { "" } else { ",mlx_tree::supervisor=off" }
-}
-
-/// Beside the narration, routine records are noise, unless somebody asks for them by `debug` or `trace`.
-fn at_most_warn(level: &str) -> &str {
-    if level.eq_ignore_ascii_case("info") { "warn" } else { level }
 }
 
 /// Writes the narration of every event to stderr until the bus is gone. A line that cannot be written (a full disk, a closed
@@ -72,7 +78,52 @@ pub(crate) async fn tell(past: Vec<Arc<Event>>, mut live: broadcast::Receiver<Ar
 }
 
 fn write(event: &Event, language: Language) {
-    if let Some(text) = narrate(event, language) {
-        let _ = writeln!(io::stderr(), "{text}");
+    let Some(mut text) = narrate(event, language) else { return };
+    if let Some(help) = help(&event.kind) {
+        let _ = write!(text, "\n   ↳ help: {help}");
+    }
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
+/// What the reader can do about it, where mlx-tree cannot.
+fn help(kind: &Kind) -> Option<&'static str> {
+    match kind {
+        Kind::ServerExited { reason, .. } => Reason::of_word(reason)?.help(),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::Level;
+
+    use super::*;
+
+    #[test]
+    fn beside_the_narration_only_what_it_does_not_tell_is_written() {
+        let narrated = filter(Format::Narration, LogLevel::Info);
+        assert!(!narrated.would_enable("mlx_tree::event", &Level::ERROR));
+        assert!(!narrated.would_enable("mlx_tree::supervisor", &Level::ERROR));
+        assert!(narrated.would_enable("mlx_tree::server", &Level::WARN));
+        assert!(!narrated.would_enable("mlx_tree::server", &Level::INFO));
+        let closely = filter(Format::Narration, LogLevel::Debug);
+        assert!(closely.would_enable("mlx_tree::supervisor", &Level::DEBUG));
+        assert!(!closely.would_enable("mlx_tree::event", &Level::ERROR));
+        let records = filter(Format::Json, LogLevel::Info);
+        assert!(records.would_enable("mlx_tree::event", &Level::INFO));
+        assert!(!records.would_enable("mlx_tree::event", &Level::DEBUG));
+    }
+    #[test]
+    fn who_can_do_something_is_told_what() {
+        let exited = |reason: &str| Kind::ServerExited {
+            reason: reason.to_owned(),
+            code: None,
+            signal: None,
+            message: String::new(),
+            cause: None,
+        };
+        assert!(help(&exited("port_in_use")).is_some_and(|help| help.contains("server.port")));
+        assert_eq!(help(&exited("killed")), None);
+        assert_eq!(help(&Kind::HealthMonitoring), None);
     }
 }

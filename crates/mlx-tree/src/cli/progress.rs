@@ -203,6 +203,9 @@ fn of_pip(line: &str) -> Shows {
     if let Some(packages) = line.strip_prefix(UNPACKS) {
         return Shows::Line(format!("unpacking {} packages", packages.split(", ").count()));
     }
+    if line.starts_with("WARNING: Retrying ") {
+        return Shows::Line("the package index does not answer; pip tries again".to_owned());
+    }
     if line.starts_with("WARNING: ") {
         return Shows::Line(format!("pip: {line}"));
     }
@@ -231,6 +234,8 @@ mod tests {
         assert_eq!(collecting, Shows::Now("looking for numpy".to_owned()));
         let unpacking = of_pip("Installing collected packages: typing-extensions, tqdm, mlx-lm");
         assert_eq!(unpacking, Shows::Line("unpacking 3 packages".to_owned()));
+        let retrying = of_pip("WARNING: Retrying (Retry(total=2, connect=None)) after connection broken by 'New'");
+        assert_eq!(retrying, Shows::Line("the package index does not answer; pip tries again".to_owned()));
         assert_eq!(of_pip("Successfully installed MarkupSafe-3.0.4 mlx-0.32.4"), Shows::Nothing);
     }
 

@@ -35,7 +35,7 @@ pub(crate) enum What {
 
 /// Runs the tree until it is told to end.
 pub(crate) async fn run(loaded: Loaded, what: What) -> Result<Code, Report> {
-    let format = set_up_log(&loaded)?;
+    let format = set_up_log(&loaded);
     let mut signals = Signals::listen()?;
     let bus = Bus::new();
     let builder = builder(&loaded, what)?.bus(bus.clone());
@@ -74,7 +74,7 @@ pub(crate) async fn run(loaded: Loaded, what: What) -> Result<Code, Report> {
 
 /// `mlx-tree setup`.
 pub(crate) async fn set_up(loaded: Loaded) -> Result<Code, Report> {
-    set_up_log(&loaded)?;
+    set_up_log(&loaded);
     let mut signals = Signals::listen()?;
     let builder = builder(&loaded, What::Server)?;
     let prepared = tokio::select! {
@@ -143,16 +143,15 @@ fn code_of(exit: &SupervisorExit) -> Code {
     }
 }
 
-fn set_up_log(loaded: &Loaded) -> Result<Format, Report> {
+fn set_up_log(loaded: &Loaded) -> Format {
     let log = &loaded.settings.log;
     let format = match log.format {
         LogFormat::Narration => Format::Narration,
         LogFormat::Text => Format::Text,
         LogFormat::Json => Format::Json,
     };
-    logging::set_up(format, log.level.as_str())
-        .map_err(|error| Report::new(Code::Config, format!("log.level: {error}")))?;
-    Ok(format)
+    logging::set_up(format, log.level);
+    format
 }
 
 fn greet(loaded: &Loaded, control: SocketAddr, prepared: &Prepared, what: What) {
@@ -283,12 +282,12 @@ impl Operator for Plane {
     async fn perform(&self, verb: Verb) -> Result<Done, Refusal> {
         let done = |message: String| Ok(Done { verb, message });
         match verb {
-            Verb::Start => self.tree.start_server().await.map_err(refusal)?,
+            Verb::Start => self.tree.start_server().await.map_err(|error| refusal(&error))?,
             Verb::Stop => {
-                self.tree.stop_server().await.map_err(refusal)?;
+                self.tree.stop_server().await.map_err(|error| refusal(&error))?;
                 return done("the server is stopped; `mlx-tree start` starts it again".to_owned());
             }
-            Verb::Restart => self.tree.restart_server().await.map_err(refusal)?,
+            Verb::Restart => self.tree.restart_server().await.map_err(|error| refusal(&error))?,
             Verb::Reset => {
                 self.tree.reset().await;
                 return done("failures forgotten, breaker closed".to_owned());
@@ -312,8 +311,8 @@ impl Operator for Plane {
     }
 }
 
-fn refusal(error: VerbError) -> Refusal {
-    let (code, help) = match &error {
+fn refusal(error: &VerbError) -> Refusal {
+    let (code, help) = match error {
         VerbError::NotReady { .. } => {
             ("not_ready", Some("it is tried again as the policy says; see `mlx-tree status`"))
         }

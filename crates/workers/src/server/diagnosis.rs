@@ -165,6 +165,35 @@ fn names_an_error(line: &str) -> bool {
 // === impl Reason ===
 
 impl Reason {
+    /// All of them.
+    pub const ALL: [Self; 19] = [
+        Self::ExitCode,
+        Self::UnexpectedExit,
+        Self::Crashed,
+        Self::Killed,
+        Self::TerminatedExternally,
+        Self::MetalOutOfMemory,
+        Self::PortInUse,
+        Self::PythonModuleMissing,
+        Self::BadModel,
+        Self::BadArguments,
+        Self::CannotExecute,
+        Self::BadWorkingDirectory,
+        Self::OutOfResources,
+        Self::GenerationDied,
+        Self::StartTimeout,
+        Self::CanaryFailed,
+        Self::Unhealthy,
+        Self::ForeignListener,
+        Self::Unknown,
+    ];
+
+    /// The reason of this word.
+    #[must_use]
+    pub fn of_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == word)
+    }
+
     /// The word.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -56,7 +56,11 @@ pub enum ListenerOwner {
 /// # Errors
 /// The address cannot be bound for a reason of its own: not ours, a privileged port.
 pub async fn check(addr: SocketAddr) -> io::Result<PortState> {
-    spawn_blocking(move || check_now(addr)).await.map_err(io::Error::other)?
+    // The bind test takes microseconds, a thread to do it on would cost more; to find who it is takes milliseconds.
+    match bind_test(addr)? {
+        Bindable::Yes => Ok(PortState::Free),
+        Bindable::Perhaps | Bindable::No => spawn_blocking(move || check_now(addr)).await.map_err(io::Error::other)?,
+    }
 }
 
 /// To whom the listener on `addr` belongs, for a caller that runs the group of `leader`.
@@ -93,20 +97,36 @@ pub fn free_port(host: IpAddr) -> io::Result<u16> {
     }
 }
 
-fn check_now(addr: SocketAddr) -> io::Result<PortState> {
+/// What a bind test says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Bindable {
+    /// Nobody listens.
+    Yes,
+    /// It can be bound, but perhaps beside a listener on all addresses.
+    Perhaps,
+    /// Somebody listens.
+    No,
+}
+
+fn bind_test(addr: SocketAddr) -> io::Result<Bindable> {
     match TcpListener::bind(addr) {
-        Ok(_) if cfg!(target_os = "linux") => Ok(PortState::Free),
-        Ok(ours) => {
-            // Ours would be in the list.
-            drop(ours);
+        Ok(_) if cfg!(target_os = "linux") => Ok(Bindable::Yes),
+        Ok(_) => Ok(Bindable::Perhaps),
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => Ok(Bindable::No),
+        Err(error) => Err(error),
+    }
+}
+
+fn check_now(addr: SocketAddr) -> io::Result<PortState> {
+    // Once more: the listener may have gone since, and the one of the test, which would be in the list, has.
+    match bind_test(addr)? {
+        Bindable::Yes => Ok(PortState::Free),
+        Bindable::Perhaps => {
             let holders = holders(addr)?;
             Ok(if holders.is_empty() { PortState::Free } else { PortState::Held { holders } })
         }
         // Who it is, is a courtesy; that somebody is there, is known.
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-            Ok(PortState::Held { holders: holders(addr).unwrap_or_default() })
-        }
-        Err(error) => Err(error),
+        Bindable::No => Ok(PortState::Held { holders: holders(addr).unwrap_or_default() }),
     }
 }
 

@@ -1,6 +1,6 @@
 //! A control group for one life: nothing that is started inside can leave it, and one write ends it.
 //!
-//! Only `cgroup.kill` and the list of members are used; no controller is switched on, so a plain
+//! Only `cgroup.kill`, `cgroup.events` and the list of members are used; no controller is switched on, so a plain
 //! directory of ours below our own group is enough. Best effort: `None` wherever that is not allowed.
 
 use std::path::{Path, PathBuf};
@@ -40,14 +40,25 @@ impl Cgroup {
 
     /// KILL to everybody inside, atomically: what forks meanwhile is killed too.
     pub(crate) fn kill(&self) {
-        let _ = fs::write(self.path.join("cgroup.kill"), "1");
+        // The write would wait for whoever changes any control group just now, if only to kill nobody.
+        if self.is_populated() {
+            let _ = fs::write(self.path.join("cgroup.kill"), "1");
+        }
     }
 
     /// Who is inside and not dead yet.
     pub(crate) fn members(&self) -> Vec<i32> {
+        if !self.is_populated() {
+            return Vec::new();
+        }
         fs::read_to_string(self.path.join("cgroup.procs"))
             .map(|list| list.lines().filter_map(|line| line.parse().ok()).collect())
             .unwrap_or_default()
+    }
+
+    /// Whether anybody inside is not dead yet: the kernel's own count, right at any moment. Yes when it does not tell.
+    fn is_populated(&self) -> bool {
+        !fs::read_to_string(self.path.join("cgroup.events")).is_ok_and(|events| events.contains("populated 0"))
     }
 }
 

@@ -1,19 +1,39 @@
 //! The process table: `/proc/<pid>/stat`, `cmdline`, `environ`.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read;
+
+use nix::unistd::{Pid, getpgid};
 
 use super::super::{Entry, Life};
 
+/// A line of `stat` up to the last field that is read here is shorter (a name has at most 64 bytes, a number 20).
+const LINE: usize = 1024;
+
 /// The process with this pid, zombies included.
 pub(crate) fn entry(pid: i32) -> Option<Entry> {
+    let mut line = [0; LINE];
+    // One read: this file is made whole at each, and asking for its size and its end would take as long again.
+    let length = File::open(format!("/proc/{pid}/stat")).ok()?.read(&mut line).ok()?;
     // A name may be any bytes.
-    parse(&String::from_utf8_lossy(&fs::read(format!("/proc/{pid}/stat")).ok()?))
+    parse(&String::from_utf8_lossy(&line[..length]))
 }
 
-/// Everybody, zombies included. Costs about 10 µs for each process of the machine.
+/// Every process but the kernel's own, zombies included. Costs about 6 µs for each of them.
 pub(crate) fn snapshot() -> Vec<Entry> {
     let Ok(processes) = fs::read_dir("/proc") else { return Vec::new() };
-    processes.filter_map(|dir| entry(dir.ok()?.file_name().to_str()?.parse().ok()?)).collect()
+    processes
+        .filter_map(|dir| dir.ok()?.file_name().to_str()?.parse().ok())
+        .filter(|pid| may_be_somebody(*pid))
+        .filter_map(entry)
+        .collect()
+}
+
+/// Not a thread of the kernel, of which a machine has more than processes, and to read one's line costs twenty times what
+/// this call costs. They are in group 0 (as are the processes of other namespaces); whatever descends from a group that we
+/// made is in one with a number, and `setpgid` leads to no other.
+fn may_be_somebody(pid: i32) -> bool {
+    !matches!(getpgid(Some(Pid::from_raw(pid))), Ok(group) if group.as_raw() == 0)
 }
 
 /// The command line, or the name in brackets for a process without one (a zombie, a kernel thread).
@@ -64,6 +84,14 @@ mod tests {
         let entry = parse(line).expect("a well-formed line");
         assert_eq!((entry.pid, entry.ppid, entry.pgid, entry.start_time), (77, 5, 70, 12345));
         assert_eq!(entry.life, Life::Alive);
+    }
+
+    #[test]
+    fn everybody_is_in_the_table_but_the_threads_of_the_kernel() {
+        let table = snapshot();
+        let us = nix::unistd::getpid().as_raw();
+        assert_eq!(table.iter().find(|one| one.pid == us).copied(), entry(us));
+        assert!(table.iter().all(|one| one.pgid != 0), "{table:?}");
     }
 
     #[test]

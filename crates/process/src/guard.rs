@@ -74,8 +74,9 @@ impl Guard {
             standing: Standing::OwnSession,
             inherit: None,
             stdio: StdioPlan::Reads(OwnedFd::from(read)),
+            cgroup: None,
         })?;
-        let pid = child.id().cast_signed();
+        let pid = child.pid;
         let identity = Identity::of(pid).unwrap_or_else(|| Identity {
             pid,
             start_time: 0,

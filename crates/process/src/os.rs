@@ -18,12 +18,12 @@ use nix::libc;
 #[cfg(target_os = "linux")]
 pub(crate) use linux::{
     Cgroup, boot_id, child_ended, command, default_signals, deliver_to_process, entry, lock_holders, mark_cloexec,
-    oom_kills, process_usage, snapshot, variable,
+    oom_kills, process_usage, snapshot, variable, vfork,
 };
 #[cfg(target_os = "macos")]
 pub(crate) use macos::{
     Cgroup, boot_id, child_ended, command, default_signals, deliver_to_process, entry, lock_holders, mark_cloexec,
-    oom_kills, process_usage, snapshot, variable,
+    oom_kills, process_usage, snapshot, variable, vfork,
 };
 
 /// One line of the process table.

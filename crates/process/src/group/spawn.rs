@@ -1,7 +1,7 @@
 //! Brings a life into being: the child, its control group, its readers and its owner.
 
 use std::io::{self, Read};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
@@ -13,7 +13,7 @@ use super::leader::Leader;
 use super::owner::Owner;
 use super::{Condition, Inner, ProcessGroup};
 use crate::identity::Identity;
-use crate::launch::exec::{self, Program, Standing, StdioPlan};
+use crate::launch::exec::{self, Birthplace, Program, Standing, StdioPlan};
 use crate::launch::{CgroupUse, Launch, NONCE_VARIABLE, SpawnError};
 use crate::marks::Marks;
 use crate::os::{Cgroup, wait};
@@ -29,26 +29,26 @@ pub(super) fn spawn(mut launch: Launch) -> Result<ProcessGroup, SpawnError> {
         CgroupUse::WhereAllowed => Cgroup::make().map(Arc::new),
         CgroupUse::Never => None,
     };
-    let mut child = exec::start(Program {
+    let child = exec::start(Program {
         argv: &launch.argv,
         cwd: launch.cwd.as_deref(),
         env: &launch.env,
         standing: Standing::OwnGroup,
         inherit: launch.lock.as_ref().map(AsFd::as_fd),
         stdio: StdioPlan::Captured,
+        cgroup: cgroup.as_ref().and_then(|cgroup| cgroup.directory()),
     })?;
     let started = Instant::now();
-    let pid = child.id().cast_signed();
+    let pid = child.pid;
     // From here on the child is owned: whatever fails below, the drop of the leader ends it.
     let identity = identity_of_child(pid);
     let leader = Leader::new(identity.clone(), launch.killer, cgroup.clone());
-    if let Some(cgroup) = cgroup {
+    if let (Some(cgroup), Birthplace::Outside) = (cgroup, child.birthplace) {
         runtime.spawn_blocking(move || cgroup.adopt(pid));
     }
 
     let missing = || SpawnError::Other { path: path.clone(), source: io::ErrorKind::BrokenPipe.into() };
-    let stdout = OwnedFd::from(child.stdout.take().ok_or_else(missing)?);
-    let stderr = OwnedFd::from(child.stderr.take().ok_or_else(missing)?);
+    let [stdout, stderr] = child.outputs.ok_or_else(missing)?;
     let (reading, output, tail) =
         reader::start(stdout, stderr).map_err(|source| SpawnError::from_exec(&path, source))?;
 

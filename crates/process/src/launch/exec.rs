@@ -8,14 +8,17 @@
 //! the server whenever the runtime retires that thread (docs/adr/0031).
 
 use std::collections::BTreeMap;
-use std::ffi::{CString, OsStr, OsString, c_char};
+use std::ffi::{CString, OsStr, OsString, c_char, c_void};
+use std::fs::OpenOptions;
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::ptr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -42,6 +45,8 @@ pub(crate) struct Program<'a> {
     /// Survives the exec under its own number.
     pub(crate) inherit: Option<BorrowedFd<'a>>,
     pub(crate) stdio: StdioPlan,
+    /// Where it is to be born, if that can be.
+    pub(crate) cgroup: Option<OwnedFd>,
 }
 
 /// What the three standard descriptors are.
@@ -52,8 +57,23 @@ pub(crate) enum StdioPlan {
     Reads(OwnedFd),
 }
 
+/// A program that has been executed. Nobody else will reap it.
+pub(crate) struct Started {
+    pub(crate) pid: i32,
+    /// Standard output and standard error, if they are captured.
+    pub(crate) outputs: Option<[OwnedFd; 2]>,
+    pub(crate) birthplace: Birthplace,
+}
+
+/// Whether a child was born in the control group that was meant for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Birthplace {
+    Inside,
+    Outside,
+}
+
 /// Starts it. Returns once the program has been executed.
-pub(crate) fn start(program: Program<'_>) -> Result<Child, SpawnError> {
+pub(crate) fn start(program: Program<'_>) -> Result<Started, SpawnError> {
     let nothing = OsStr::new("");
     let argv0 = program.argv.first().map_or(nothing, OsString::as_os_str);
     if let Some(cwd) = program.cwd {
@@ -61,48 +81,102 @@ pub(crate) fn start(program: Program<'_>) -> Result<Child, SpawnError> {
     }
     let path = resolve::program(argv0, program.cwd, program.env)?;
     let exec = Exec::new(&path, &program)?;
+    let failed = |error| SpawnError::from_exec(&path, error);
+    let (stdio, outputs) = Stdio::open(program.stdio).map_err(failed)?;
+    default_sigchld();
+    let (pid, birthplace) = spawn_patiently(&exec, &stdio, program.cgroup.as_ref()).map_err(failed)?;
+    Ok(Started { pid, outputs, birthplace })
+}
 
-    // Only the plumbing is the standard library's; words and environment go through `exec`.
-    let mut command = Command::new(&path);
-    command.env_clear();
-    if let Some(cwd) = program.cwd {
-        command.current_dir(cwd);
+/// A program that was written a moment ago may still be open for writing in a child that another
+/// thread has forked and that has not executed its own program yet: ETXTBSY, for a moment.
+fn spawn_patiently(exec: &Arc<Exec>, stdio: &Stdio, cgroup: Option<&OwnedFd>) -> io::Result<(i32, Birthplace)> {
+    const TRIES: u32 = 10;
+    for _ in 1..TRIES {
+        match by_vfork_or_fork(exec, stdio, cgroup) {
+            Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy => thread::sleep(Duration::from_millis(2)),
+            result => return result,
+        }
     }
-    match program.stdio {
-        StdioPlan::Captured => command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()),
-        StdioPlan::Reads(input) => command.stdin(input).stdout(Stdio::null()).stderr(Stdio::null()),
+    by_vfork_or_fork(exec, stdio, cgroup)
+}
+
+/// The quick way, in which the child is born in its place, before the one that is there everywhere.
+fn by_vfork_or_fork(exec: &Arc<Exec>, stdio: &Stdio, cgroup: Option<&OwnedFd>) -> io::Result<(i32, Birthplace)> {
+    if let Some(cgroup) = cgroup
+        && let Vforked::Yes(pid) = by_vfork(exec, stdio, Some(cgroup.as_fd()))
+    {
+        return pid.map(|pid| (pid, Birthplace::Inside));
+    }
+    let pid = match by_vfork(exec, stdio, None) {
+        Vforked::Yes(pid) => pid,
+        Vforked::No => by_fork(exec, stdio),
     };
-    match program.standing {
-        Standing::OwnGroup => command.process_group(0),
-        // By `setsid` below, which a group leader may not call.
-        Standing::OwnSession => &mut command,
-    };
+    pid.map(|pid| (pid, Birthplace::Outside))
+}
+
+/// What came of the quick way.
+enum Vforked {
+    /// There was a child; it has executed its program, or says why not.
+    Yes(io::Result<i32>),
+    /// There was none: an old system, a sandbox that forbids it, another kind of machine, a shortage.
+    No,
+}
+
+fn by_vfork(exec: &Exec, stdio: &Stdio, cgroup: Option<BorrowedFd<'_>>) -> Vforked {
+    let job = Job { exec, stdio: stdio.numbers(), errno: AtomicI32::new(0) };
+    if job.stdio.iter().any(|number| *number <= libc::STDERR_FILENO) {
+        // Then one would be overwritten by another; the standard library knows how to avoid that.
+        return Vforked::No;
+    }
+    // SAFETY: `Job::run` makes async-signal-safe calls only, allocates nothing, cannot panic, writes to `job.errno` alone,
+    // and gives the signals their default dispositions before it unblocks them. `job` outlives the call.
+    #[allow(unsafe_code, reason = "nothing safe can act between fork and exec")]
+    let started = unsafe { os::vfork(cgroup, Job::run, ptr::from_ref(&job).cast()) };
+    match (started, job.errno.load(Ordering::Relaxed)) {
+        (Err(_), _) => Vforked::No,
+        (Ok(pid), 0) => Vforked::Yes(Ok(pid)),
+        (Ok(pid), errno) => {
+            // It has ended itself, or is about to: nobody else knows of it.
+            let _ = nix::sys::wait::waitpid(nix::unistd::Pid::from_raw(pid), None);
+            Vforked::Yes(Err(io::Error::from_raw_os_error(errno)))
+        }
+    }
+}
+
+/// By the standard library's fork. Words and environment go through `exec` all the same.
+fn by_fork(exec: &Arc<Exec>, stdio: &Stdio) -> io::Result<i32> {
+    let mut command = Command::new(OsStr::from_bytes(exec.path.as_bytes()));
+    let [input, output, error] = stdio.copies()?;
+    command.env_clear().stdin(input).stdout(output).stderr(error);
+    let exec = Arc::clone(exec);
     // SAFETY: the closure runs in the forked child of a process with threads. It makes
     // async-signal-safe system calls only, allocates nothing and takes no lock; see `Exec::run`.
     #[allow(unsafe_code, reason = "nothing safe can act between fork and exec")]
     unsafe {
         command.pre_exec(move || Err(exec.run()))
     };
-    default_sigchld();
-    spawn_patiently(&mut command).map_err(|error| SpawnError::from_exec(&path, error))
+    command.spawn().map(|child| child.id().cast_signed())
 }
 
-/// A program that was written a moment ago may still be open for writing in a child that another
-/// thread has forked and that has not executed its own program yet: ETXTBSY, for a moment.
-fn spawn_patiently(command: &mut Command) -> io::Result<Child> {
-    const TRIES: u32 = 10;
-    for _ in 1..TRIES {
-        match command.spawn() {
-            Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy => thread::sleep(Duration::from_millis(2)),
-            result => return result,
-        }
-    }
-    command.spawn()
+/// What the child of a vfork is given, and where it says why it failed.
+struct Job<'a> {
+    exec: &'a Exec,
+    stdio: [RawFd; 3],
+    errno: AtomicI32,
+}
+
+/// Our ends of the three standard descriptors of a child, as they are to be; all above them and close-on-exec.
+struct Stdio {
+    input: OwnedFd,
+    output: OwnedFd,
+    error: OwnedFd,
 }
 
 /// Everything the child needs, as the system calls want it.
 struct Exec {
     path: CString,
+    cwd: Option<CString>,
     argv: Words,
     envp: Words,
     inherit: Option<RawFd>,
@@ -126,7 +200,7 @@ unsafe impl Sync for Words {}
 // === impl Exec ===
 
 impl Exec {
-    fn new(path: &Path, program: &Program<'_>) -> Result<Self, SpawnError> {
+    fn new(path: &Path, program: &Program<'_>) -> Result<Arc<Self>, SpawnError> {
         let nul = |_| SpawnError::Other {
             path: path.to_owned(),
             source: io::Error::new(io::ErrorKind::InvalidInput, "a word or variable contains a NUL byte"),
@@ -136,14 +210,16 @@ impl Exec {
             let entry = [name.as_bytes(), b"=", value.as_bytes()].concat();
             CString::new(entry)
         });
-        Ok(Self {
+        let cwd = program.cwd.map(|cwd| CString::new(cwd.as_os_str().as_bytes()));
+        Ok(Arc::new(Self {
             // Relative paths were joined with a directory that the child has entered by then.
+            cwd: cwd.transpose().map_err(nul)?,
             path: CString::new(absolute(path).as_os_str().as_bytes()).map_err(nul)?,
             argv: Words::new(argv.collect::<Result<_, _>>().map_err(nul)?),
             envp: Words::new(envp.collect::<Result<_, _>>().map_err(nul)?),
             inherit: program.inherit.map(|fd| fd.as_raw_fd()),
             standing: program.standing,
-        })
+        }))
     }
 
     /// In the child. Returns only if the program could not be executed.
@@ -151,7 +227,11 @@ impl Exec {
     fn run(&self) -> io::Error {
         // SAFETY: system calls on numbers and on memory that `self` owns; all async-signal-safe.
         unsafe {
-            if self.standing == Standing::OwnSession && libc::setsid() < 0 {
+            let placed = match self.standing {
+                Standing::OwnGroup => libc::setpgid(0, 0),
+                Standing::OwnSession => libc::setsid(),
+            };
+            if placed < 0 || self.cwd.as_ref().is_some_and(|cwd| libc::chdir(cwd.as_ptr()) < 0) {
                 return io::Error::last_os_error();
             }
             // What we ignore the child would ignore as well (nohup's SIGHUP, our own SIGPIPE).
@@ -171,6 +251,48 @@ impl Exec {
             libc::execve(self.path.as_ptr(), self.argv.as_ptr(), self.envp.as_ptr());
         }
         io::Error::last_os_error()
+    }
+}
+
+// === impl Job ===
+
+impl Job<'_> {
+    /// The child of a vfork.
+    #[allow(unsafe_code, reason = "bare system calls between fork and exec")]
+    unsafe extern "C" fn run(job: *const c_void) -> ! {
+        // SAFETY: `by_vfork` passes a `Job` that outlives us; the rest are system calls on numbers.
+        unsafe {
+            let job = &*job.cast::<Self>();
+            let placed = job.stdio.iter().zip(0..).all(|(number, standard)| libc::dup2(*number, standard) >= 0);
+            let error = if placed { job.exec.run() } else { io::Error::last_os_error() };
+            job.errno.store(error.raw_os_error().unwrap_or(libc::EIO), Ordering::Relaxed);
+            libc::_exit(127)
+        }
+    }
+}
+
+// === impl Stdio ===
+
+impl Stdio {
+    /// Opens them, and for captured outputs our reading ends.
+    fn open(plan: StdioPlan) -> io::Result<(Self, Option<[OwnedFd; 2]>)> {
+        let nothing = || OpenOptions::new().read(true).write(true).open("/dev/null").map(OwnedFd::from);
+        match plan {
+            StdioPlan::Captured => {
+                let ((read_output, output), (read_error, error)) = (io::pipe()?, io::pipe()?);
+                let ours = Self { input: nothing()?, output: output.into(), error: error.into() };
+                Ok((ours, Some([read_output.into(), read_error.into()])))
+            }
+            StdioPlan::Reads(input) => Ok((Self { input, output: nothing()?, error: nothing()? }, None)),
+        }
+    }
+
+    fn numbers(&self) -> [RawFd; 3] {
+        [&self.input, &self.output, &self.error].map(AsRawFd::as_raw_fd)
+    }
+
+    fn copies(&self) -> io::Result<[OwnedFd; 3]> {
+        Ok([self.input.try_clone()?, self.output.try_clone()?, self.error.try_clone()?])
     }
 }
 
@@ -206,5 +328,78 @@ impl Words {
 
     fn as_ptr(&self) -> *const *const c_char {
         self.pointers.as_ptr()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::sys::wait::{WaitStatus, waitpid};
+    use nix::unistd::{Pid, getpgrp};
+    use std::io::Read;
+
+    /// On Linux the second is the fallback of the first, on macOS it is the only one; where the first is forbidden there is
+    /// nothing to compare.
+    fn both_ways(exec: &Arc<Exec>, stdio: &Stdio) -> Vec<io::Result<i32>> {
+        match by_vfork(exec, stdio, None) {
+            Vforked::Yes(quick) => vec![quick, by_fork(exec, stdio)],
+            Vforked::No => vec![by_fork(exec, stdio)],
+        }
+    }
+
+    fn exec(path: &Path, words: &[&str], cwd: Option<&Path>) -> Arc<Exec> {
+        let argv: Vec<OsString> = words.iter().map(OsString::from).collect();
+        let env = BTreeMap::from([("WORD".into(), "one".into())]);
+        let stdio = StdioPlan::Captured;
+        let program =
+            Program { argv: &argv, cwd, env: &env, standing: Standing::OwnGroup, inherit: None, stdio, cgroup: None };
+        Exec::new(path, &program).expect("no NUL in it")
+    }
+
+    #[test]
+    fn both_ways_lead_to_the_same_program_in_the_same_world() {
+        let temporary = tempfile::tempdir().expect("a directory");
+        let dir = temporary.path().canonicalize().expect("there");
+        let script = "echo $0 $WORD; pwd; cat; echo end >&2; exit 3";
+        let exec = exec(Path::new("/bin/sh"), &["sh", "-c", script, "name"], Some(&dir));
+        let (stdio, outputs) = Stdio::open(StdioPlan::Captured).expect("descriptors");
+        let started = both_ways(&exec, &stdio);
+        drop(stdio);
+        let ways = started.len();
+        for pid in started {
+            let pid = Pid::from_raw(pid.expect("it starts"));
+            assert_eq!(waitpid(pid, None), Ok(WaitStatus::Exited(pid, 3)));
+            assert_ne!(pid, getpgrp());
+        }
+        let said = outputs.expect("captured").map(|pipe| {
+            let mut text = String::new();
+            std::fs::File::from(pipe).read_to_string(&mut text).expect("text");
+            text
+        });
+        let mut expected: Vec<_> = [format!("name one\n{}\n", dir.display()).repeat(ways), "end\n".repeat(ways)].into();
+        // The two may have spoken at the same time.
+        let sorted = |text: &str| {
+            let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+            lines.sort();
+            lines
+        };
+        for text in said {
+            assert_eq!(sorted(&text), sorted(&expected.remove(0)));
+        }
+    }
+
+    #[test]
+    fn both_ways_say_the_same_about_what_cannot_be_executed() {
+        let nowhere = Path::new("/no/such/directory");
+        for (path, cwd, errno) in [
+            (nowhere, None, libc::ENOENT),
+            (Path::new("/"), None, libc::EACCES),
+            (Path::new("/bin/sh"), Some(nowhere), libc::ENOENT),
+        ] {
+            let (stdio, _outputs) = Stdio::open(StdioPlan::Captured).expect("descriptors");
+            for started in both_ways(&exec(path, &["sh", "-c", "exit 0"], cwd), &stdio) {
+                assert_eq!(started.expect_err("nothing to execute").raw_os_error(), Some(errno), "{path:?} in {cwd:?}");
+            }
+        }
     }
 }

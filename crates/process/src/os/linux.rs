@@ -4,11 +4,13 @@ mod cgroup;
 mod locks;
 mod memory;
 mod table;
+mod vfork;
 
 pub(crate) use self::cgroup::Cgroup;
 pub(crate) use self::locks::lock_holders;
 pub(crate) use self::memory::{oom_kills, process_usage};
 pub(crate) use self::table::{command, entry, snapshot, variable};
+pub(crate) use self::vfork::vfork;
 
 use std::fs;
 use std::os::fd::{OwnedFd, RawFd};

@@ -3,6 +3,9 @@
 mod ffi;
 
 use std::convert::Infallible;
+use std::ffi::c_void;
+use std::io;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::time::Duration;
 
@@ -93,6 +96,19 @@ pub(crate) fn default_signals() {
     }
 }
 
+/// There is no such way here: the ordinary one is taken.
+///
+/// # Safety
+/// Nothing is done.
+#[allow(unsafe_code, reason = "as its namesake of Linux")]
+pub(crate) unsafe fn vfork(
+    _cgroup: Option<BorrowedFd<'_>>,
+    _body: unsafe extern "C" fn(*const c_void) -> !,
+    _argument: *const c_void,
+) -> io::Result<i32> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 /// There are no control groups here; this type has no values.
 #[derive(Debug)]
 pub(crate) struct Cgroup(Infallible);
@@ -102,6 +118,10 @@ pub(crate) struct Cgroup(Infallible);
 impl Cgroup {
     pub(crate) fn make() -> Option<Self> {
         None
+    }
+
+    pub(crate) fn directory(&self) -> Option<OwnedFd> {
+        match self.0 {}
     }
 
     pub(crate) fn adopt(&self, _pid: i32) {

@@ -3,6 +3,7 @@
 //! Only `cgroup.kill`, `cgroup.events` and the list of members are used; no controller is switched on, so a plain
 //! directory of ours below our own group is enough. Best effort: `None` wherever that is not allowed.
 
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -32,7 +33,12 @@ impl Cgroup {
         made.path.join("cgroup.kill").exists().then_some(made)
     }
 
-    /// Brings a process inside; what it starts from then on is born inside. Blocks for about 14 ms
+    /// For a child that is to be born inside.
+    pub(crate) fn directory(&self) -> Option<OwnedFd> {
+        fs::File::open(&self.path).ok().map(OwnedFd::from)
+    }
+
+    /// Brings a process inside that was born outside; what it starts from then on is born inside. Blocks for about 14 ms
     /// (the kernel waits for an RCU grace period), which is why it is not done between fork and exec.
     pub(crate) fn adopt(&self, pid: i32) {
         let _ = fs::write(self.path.join("cgroup.procs"), pid.to_string());

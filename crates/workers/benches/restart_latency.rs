@@ -80,7 +80,13 @@ fn be_the_server(address: &OsString) -> ! {
 
 fn born(socket: &UdpSocket) -> Birth {
     let mut buffer = [0_u8; 64];
-    let length = socket.recv(&mut buffer).expect("a process is born in time");
+    let length = loop {
+        match socket.recv(&mut buffer) {
+            // A child of this very thread has ended: SIGCHLD ends the call, whatever its handler says.
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            received => break received.expect("a process is born in time"),
+        }
+    };
     let text = std::str::from_utf8(&buffer[..length]).expect("text");
     let (pid, nanos) = text.split_once(' ').expect("two words");
     Birth { pid: pid.parse().expect("a pid"), at: Duration::from_nanos(nanos.parse().expect("a time")) }

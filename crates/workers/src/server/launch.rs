@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use mlx_tree_policy::Severity;
 use mlx_tree_process::port::{self, PortState};
 use mlx_tree_process::state::{InstanceLock, Record, ServerLock, ServerLockError};
 use mlx_tree_process::{Grace, Identity, Launch, ProcessGroup};
@@ -25,6 +26,8 @@ use crate::clock::Clock;
 
 /// How long a launch waits for the process before it to be gone. That one has had its grace and its KILL by then.
 const PREDECESSOR: Duration = Duration::from_secs(30);
+/// How often a launch looks for a free port. Two launches of one moment may well name the same one; ten do not.
+const FREE_PORT_TRIES: u32 = 10;
 
 /// Everything that is the same for all incarnations of one server.
 pub struct Blueprint {
@@ -122,23 +125,46 @@ impl Blueprint {
 
     /// Names a port that nobody holds.
     async fn take_address(&self) -> Result<SocketAddr, ServerFailure> {
-        let port = match self.port {
-            PortChoice::Fixed(port) => port,
-            PortChoice::Free => port::free_port(self.host).map_err(|error| {
-                ServerFailure::plain(Reason::OutOfResources, format!("no free port can be had: {error}"))
-            })?,
-        };
-        let address = SocketAddr::new(self.host, port);
-        match port::check(address).await {
-            Ok(PortState::Free) => Ok(address),
-            Ok(PortState::Held { holders }) => {
+        let PortChoice::Fixed(port) = self.port else { return self.take_free_address().await };
+        match self.look_at(port).await? {
+            PortState::Free => Ok(SocketAddr::new(self.host, port)),
+            PortState::Held { holders } => {
                 let holders: Vec<_> = holders.iter().map(|it| format!("pid {} ({})", it.pid, it.command)).collect();
                 let who = if holders.is_empty() { "a process of another user".to_owned() } else { holders.join(", ") };
                 Err(ServerFailure::plain(Reason::PortInUse, format!("port {port} is held by {who}")))
             }
-            Err(error) => {
-                Err(ServerFailure::plain(Reason::BadArguments, format!("{address} cannot be listened on: {error}")))
+        }
+    }
+
+    /// A port that was free a moment ago may be somebody else's by now: then another one will do.
+    async fn take_free_address(&self) -> Result<SocketAddr, ServerFailure> {
+        for _ in 0..FREE_PORT_TRIES {
+            let port = port::free_port(self.host).map_err(|error| {
+                ServerFailure::plain(Reason::OutOfResources, format!("no free port can be had: {error}"))
+            })?;
+            if self.look_at(port).await? == PortState::Free {
+                return Ok(SocketAddr::new(self.host, port));
             }
+        }
+        let message = format!("{FREE_PORT_TRIES} free ports were taken by others, one after the other");
+        Err(ServerFailure::plain(Reason::OutOfResources, message))
+    }
+
+    async fn look_at(&self, port: u16) -> Result<PortState, ServerFailure> {
+        let address = SocketAddr::new(self.host, port);
+        port::check(address).await.map_err(|error| {
+            ServerFailure::plain(Reason::BadArguments, format!("{address} cannot be listened on: {error}"))
+        })
+    }
+
+    /// A failure as this server has to take it: one that found its port taken gets another port at its next start, so
+    /// trying again does help, unless it insists on that very port.
+    pub(super) fn weigh(&self, failure: ServerFailure) -> ServerFailure {
+        match (self.port, failure.reason) {
+            (PortChoice::Free, Reason::PortInUse | Reason::ForeignListener) => {
+                ServerFailure { severity: Severity::Transient, ..failure }
+            }
+            _ => failure,
         }
     }
 

@@ -278,7 +278,7 @@ impl ServerState {
     fn gone(&self, failure: ServerFailure) -> ActorProcessingErr {
         self.emit(failure.event());
         self.absent();
-        Box::new(SupervisedExit::from(failure))
+        Box::new(SupervisedExit::from(self.blueprint.weigh(failure)))
     }
 
     fn absent(&self) {

@@ -21,6 +21,8 @@ pub(super) const SERVER_LOCK: &str = "server.lock";
 /// How long to wait for an earlier server that is just ending, or for a child of ours that is between
 /// fork and exec and shares all our descriptors for that moment.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// Longer than any child needs from its fork to its exec, shorter than a person notices.
+const FORK_TO_EXEC: Duration = Duration::from_millis(200);
 
 /// Proof that we are the one supervisor of this instance. Released by drop, and by our death.
 #[derive(Debug)]
@@ -73,17 +75,26 @@ fn name(holders: &[Survivor]) -> String {
 // === impl InstanceLock ===
 
 impl InstanceLock {
-    /// Becomes the supervisor of this instance, at once or not at all.
+    /// Becomes the supervisor of this instance, or says who is. Where somebody seems to be, it looks again for a fifth of a
+    /// second: a lock that has just been released is still held by a child that another thread is starting at this moment,
+    /// between its fork and its exec.
     ///
     /// # Errors
     /// [`InstanceError::Held`] names the other one.
     pub fn acquire(dir: &StateDir) -> Result<Self, InstanceError> {
         let mut file = dir.open_file(SUPERVISOR_LOCK)?;
         let io = |source| StateError::Io { path: dir.file(SUPERVISOR_LOCK), source };
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(InstanceError::Held { pid: holder(&mut file) }),
-            Err(TryLockError::Error(source)) => return Err(io(source).into()),
+        // The clock of the machine, not tokio's, which a test may have stopped.
+        let patience = std::time::Instant::now() + FORK_TO_EXEC;
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) if std::time::Instant::now() < patience => {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                Err(TryLockError::WouldBlock) => return Err(InstanceError::Held { pid: holder(&mut file) }),
+                Err(TryLockError::Error(source)) => return Err(io(source).into()),
+            }
         }
         file.set_len(0).map_err(io)?;
         file.seek(SeekFrom::Start(0)).map_err(io)?;

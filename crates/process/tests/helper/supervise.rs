@@ -7,8 +7,8 @@ use mlx_tree_process::state::{InstanceLock, Record, ServerLock, StateDir, settle
 use mlx_tree_process::{Grace, Guard, Launch, ProcessGroup};
 
 pub(crate) fn run(dir: &str, server: &[&str]) {
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+    // One thread: what the crate itself asks of tokio is enough, so that the helper builds without the tests' features.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
         let ours: OsString = std::env::current_exe().expect("our path").into();
         let dir = StateDir::open(dir).expect("a state directory");

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::BufRead;
+use std::thread;
 use std::time::Duration;
 
 use nix::sys::signal::{SigHandler, Signal, signal};
@@ -48,11 +49,8 @@ fn follow(protected: &mut Protected, line: &str) {
     let mut words = line.split(' ');
     match (words.next(), words.next().map(str::parse::<Identity>), words.next().map(str::parse::<u64>)) {
         (Some("protect"), Some(Ok(leader)), Some(Ok(milliseconds))) => {
-            // The mark can only be read while the leader lives, which is now.
-            let alive = leader.presence() == Presence::Alive;
-            let nonce = if alive { os::variable(leader.pid, NONCE_VARIABLE) } else { None };
             let orphan = Orphan {
-                marks: Marks { nonce, lock: None },
+                marks: Marks { nonce: mark_of(&leader), lock: None },
                 grace: Grace::new(Duration::from_millis(milliseconds)),
                 number: GroupNumber::StillOurs,
                 leader: Some(leader.clone()),
@@ -64,6 +62,22 @@ fn follow(protected: &mut Protected, line: &str) {
         }
         _ => {}
     }
+}
+
+/// The mark can only be read while the leader lives, which is now. It executes its program just now, too, and for a moment of
+/// that it has the environment of neither the old program nor the new one.
+fn mark_of(leader: &Identity) -> Option<String> {
+    const TRIES: u32 = 200;
+    for _ in 0..TRIES {
+        if leader.presence() != Presence::Alive {
+            return None;
+        }
+        if let Some(mark) = os::variable(leader.pid, NONCE_VARIABLE) {
+            return Some(mark);
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    None
 }
 
 /// A terminal's Ctrl-C and an init system's stop are for the supervisor, which will tell us by ending.

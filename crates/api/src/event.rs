@@ -159,7 +159,7 @@ pub enum Kind {
         /// Why.
         reason: String,
         /// Seconds until it goes half-open.
-        open_for_s: f64,
+        open_for_s: Option<f64>,
     },
     /// The breaker let one start through, as a trial.
     #[serde(rename = "breaker.half_opened")]

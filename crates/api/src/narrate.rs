@@ -64,7 +64,7 @@ fn english(kind: &Kind) -> Option<(&'static str, String)> {
             ("⏳", format!("Waiting {delay_s:.1}s before the restart (exponential backoff)"))
         }
         Kind::BreakerOpened { reason, open_for_s } => {
-            let span = if open_for_s.is_finite() { format!("for {open_for_s:.0}s") } else { "until reset".to_owned() };
+            let span = open_for_s.map_or_else(|| "until reset".to_owned(), |span| format!("for {span:.0}s"));
             ("🔴", format!("Circuit breaker OPEN: no restarts {span} ({reason})"))
         }
         Kind::BreakerHalfOpened => ("🟡", "Circuit breaker HALF_OPEN: one restart as a trial".to_owned()),
@@ -110,8 +110,7 @@ fn russian(kind: &Kind) -> Option<(&'static str, String)> {
             ("⏳", format!("Ожидание {delay_s:.1}с перед перезапуском (exponential backoff)"))
         }
         Kind::BreakerOpened { reason, open_for_s } => {
-            let span =
-                if open_for_s.is_finite() { format!("на {open_for_s:.0}с") } else { "до сброса".to_owned() };
+            let span = open_for_s.map_or_else(|| "до сброса".to_owned(), |span| format!("на {span:.0}с"));
             ("🔴", format!("Circuit breaker OPEN: перезапуски заблокированы {span} ({reason})"))
         }
         Kind::BreakerHalfOpened => ("🟡", "Circuit breaker HALF_OPEN: один пробный перезапуск".to_owned()),

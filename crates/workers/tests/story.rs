@@ -70,7 +70,7 @@ impl Story {
         self.told()
             .into_iter()
             .filter_map(|kind| match kind {
-                Kind::BreakerOpened { open_for_s, .. } => Some(open_for_s),
+                Kind::BreakerOpened { open_for_s, .. } => open_for_s,
                 _ => None,
             })
             .collect()

@@ -127,7 +127,7 @@ impl RestartGate {
             }
             BreakerState::Open { until, reason, .. } => Kind::BreakerOpened {
                 reason: reason.to_string(),
-                open_for_s: until.map_or(f64::INFINITY, |until| until.saturating_since(now).as_secs_f64()),
+                open_for_s: until.map(|until| until.saturating_since(now).as_secs_f64()),
             },
             BreakerState::HalfOpen { .. } => Kind::BreakerHalfOpened,
         }

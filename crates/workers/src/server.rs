@@ -22,6 +22,6 @@ pub use failure::ServerFailure;
 pub use guard::GuardKeeper;
 pub use launch::{Blueprint, PortChoice};
 pub use logbook::LogBook;
-pub use startup::WarmUp;
+pub use probe::WarmUp;
 pub use view::{ServerPhase, ServerView};
 pub use worker::{ServerArguments, ServerMessage, ServerWorker};

@@ -14,6 +14,7 @@
 //! *Architecture Invariant:* the children know each other by [`Slot`]s and `watch`es only, and no child waits for another.
 
 mod handle;
+mod inner;
 mod status;
 
 pub use handle::{Tree, TreeError, VerbError};

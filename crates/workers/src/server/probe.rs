@@ -10,6 +10,15 @@ use super::profile::{Canary, Healthy, Profile};
 /// As much of an unexpected answer as is worth showing.
 const SHOWN: usize = 200;
 
+/// One thing to ask of a fresh server, so that the next one who asks finds it warm.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WarmUp {
+    /// A model to be loaded; the server's own if none.
+    pub model: Option<String>,
+    /// The prompt.
+    pub prompt: String,
+}
+
 /// Why an answer was not the one that was hoped for. One line, fit for the status.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ProbeError {
@@ -77,7 +86,7 @@ pub async fn canary(client: &Client, base: &str, profile: &Profile, timeout: Dur
     complete(client, base, path, &body, timeout).await
 }
 
-/// Sends one prompt, so that `model` is loaded and the prompt's work is in the server's cache before people come.
+/// Sends one prompt, so that its model is loaded and the prompt's work is in the server's cache before people come.
 ///
 /// # Errors
 /// As for [`canary`].
@@ -85,13 +94,12 @@ pub async fn warm_up(
     client: &Client,
     base: &str,
     profile: &Profile,
-    model: Option<&str>,
-    prompt: &str,
+    what: &WarmUp,
     timeout: Duration,
 ) -> Result<(), ProbeError> {
-    let Some((path, mut body)) = canary_request(&profile.canary, prompt) else { return Ok(()) };
-    if let Some(model) = model {
-        body["model"] = model.into();
+    let Some((path, mut body)) = canary_request(&profile.canary, &what.prompt) else { return Ok(()) };
+    if let Some(model) = &what.model {
+        body["model"] = model.as_str().into();
     }
     complete(client, base, path, &body, timeout).await
 }

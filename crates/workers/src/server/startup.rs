@@ -19,15 +19,6 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// As many lines of stderr as may hold a traceback and the access log after it.
 pub(super) const LAST_LINES: usize = 60;
 
-/// One thing to ask of a fresh server, so that the next one who asks finds it warm.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WarmUp {
-    /// A model to be loaded; the server's own if none.
-    pub model: Option<String>,
-    /// The prompt.
-    pub prompt: String,
-}
-
 /// What startup tells on its way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Milestone {
@@ -52,7 +43,8 @@ pub(super) async fn startup(
         refuse_strangers(leader, address).await?;
         tell(Milestone::Loading);
         wait_for_canary(blueprint, &base, tail, deadline, &mut last).await?;
-        warm(blueprint, &base, deadline).await
+        warm(blueprint, &base, deadline).await;
+        Ok(())
     };
     match timeout_at(deadline, work).await {
         Ok(outcome) => outcome,
@@ -137,15 +129,13 @@ async fn wait_for_canary(
     }
 }
 
-/// A warm-up that fails is told and costs nothing else: a cold server is better than none.
-async fn warm(blueprint: &Blueprint, base: &str, deadline: Instant) -> Result<(), ServerFailure> {
+/// A warm-up that is refused is told and costs nothing else: a cold server is better than none. One that never ends runs into
+/// the start timeout, as anything else that a server leaves unanswered.
+async fn warm(blueprint: &Blueprint, base: &str, deadline: Instant) {
     for one in &blueprint.warm_up {
         let left = deadline.saturating_duration_since(Instant::now());
-        let model = one.model.as_deref();
-        let asked = probe::warm_up(&blueprint.client, base, &blueprint.profile, model, &one.prompt, left).await;
-        if let Err(error) = asked {
-            tracing::warn!(target: "mlx_tree::server", %error, model, "a warm-up failed");
+        if let Err(error) = probe::warm_up(&blueprint.client, base, &blueprint.profile, one, left).await {
+            tracing::warn!(target: "mlx_tree::server", %error, model = one.model, "a warm-up failed");
         }
     }
-    Ok(())
 }

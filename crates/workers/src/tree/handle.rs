@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use mlx_tree_api::{Event, Kind, Phase, Status};
+use mlx_tree_api::{Event, Kind, Status};
 use mlx_tree_policy::{InvalidPolicy, Standing};
 use mlx_tree_process::signal::{self, Signal, Target};
 use mlx_tree_process::state::{Settled, StateError, settle_orphan};
@@ -14,6 +14,7 @@ use mlx_tree_supervision::{
 use tokio::sync::{Mutex, broadcast, watch};
 use tokio::time::Instant;
 
+use super::inner::{Facts, Inner};
 use super::{Plan, gate, root, status};
 use crate::SERVER;
 use crate::breaker::RestartGate;
@@ -24,27 +25,6 @@ use crate::server::{Blueprint, ServerPhase, ServerView};
 #[derive(Clone)]
 pub struct Tree {
     pub(super) inner: Arc<Inner>,
-}
-
-pub(super) struct Inner {
-    pub(super) supervisor: SupervisorHandle,
-    pub(super) blueprint: Arc<Blueprint>,
-    pub(super) gate: RestartGate,
-    pub(super) health: watch::Receiver<HealthView>,
-    pub(super) facts: Facts,
-    pub(super) started: Instant,
-    served: Served,
-    /// One verb at a time changes what is wanted; waiting for the outcome is done without it.
-    verbs: Mutex<()>,
-}
-
-/// What the status says of the configuration.
-pub(super) struct Facts {
-    pub(super) kind: String,
-    pub(super) model: String,
-    pub(super) note: Option<String>,
-    pub(super) health_threshold: u32,
-    pub(super) restart: mlx_tree_policy::RestartPolicyConfig,
 }
 
 /// Why a tree could not be started.
@@ -375,16 +355,4 @@ fn tell_of_other_children(supervisor: &SupervisorHandle, blueprint: &Arc<Bluepri
             }
         }
     });
-}
-
-/// The phase that a reader is shown, from the supervisor's word about the child.
-pub(super) fn phase_of(state: Option<&ChildState>, running: Phase) -> Phase {
-    match state {
-        None | Some(ChildState::Stuck) => Phase::Failed,
-        Some(ChildState::Down) => Phase::Stopped,
-        Some(ChildState::Stopping) => Phase::Stopping,
-        Some(ChildState::Waiting { .. }) => Phase::Backoff,
-        Some(ChildState::Suspended { .. }) => Phase::Suspended,
-        Some(ChildState::Starting | ChildState::Up | ChildState::Ready) => running,
-    }
 }

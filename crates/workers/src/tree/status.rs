@@ -5,7 +5,7 @@ use mlx_tree_policy::{BreakerState, JournalEntry, Ruling};
 use mlx_tree_process::usage;
 use mlx_tree_supervision::{ChildState, ChildStatus, ExitReason, Restart};
 
-use super::handle::{Inner, phase_of};
+use super::inner::Inner;
 use crate::SERVER;
 use crate::clock::Clock;
 use crate::health::Standing;
@@ -219,4 +219,16 @@ fn journal_of(entry: &JournalEntry, clock: Clock) -> api::JournalEntry {
 async fn memory_of(view: &ServerView) -> Option<u64> {
     let process = view.process.as_ref()?;
     usage::of_group(process).await.ok().map(|usage| usage.memory_bytes)
+}
+
+/// The phase that a reader is shown, from the supervisor's word about the child.
+fn phase_of(state: Option<&ChildState>, running: api::Phase) -> api::Phase {
+    match state {
+        None | Some(ChildState::Stuck) => api::Phase::Failed,
+        Some(ChildState::Down) => api::Phase::Stopped,
+        Some(ChildState::Stopping) => api::Phase::Stopping,
+        Some(ChildState::Waiting { .. }) => api::Phase::Backoff,
+        Some(ChildState::Suspended { .. }) => api::Phase::Suspended,
+        Some(ChildState::Starting | ChildState::Up | ChildState::Ready) => running,
+    }
 }

@@ -1,0 +1,1 @@
+//! Who may go to the server now, who waits, and who is told to come back: the queue, the permits and the budgets.

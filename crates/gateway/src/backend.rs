@@ -1,0 +1,70 @@
+//! What the gateway knows of a server, and what it tells others about its requests.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use mlx_tree_api::Kind;
+use tokio::time::Instant;
+
+/// A server as the gateway sees it: the one fact that its gate goes by, stamped with the incarnation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Backend {
+    /// The incarnation. A permit or an answer of an earlier one changes nothing.
+    pub epoch: u64,
+    /// Whether it can serve.
+    pub state: BackendState,
+}
+
+/// Whether a server can serve, and if not, when it will.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BackendState {
+    /// It serves, here. Its gate is open.
+    Ready {
+        /// A loopback address that mlx-tree has chosen.
+        address: SocketAddr,
+    },
+    /// It is being started, or waits for its restart. Its gate is holding.
+    Restarting {
+        /// When it will be ready, as far as can be told.
+        ready_at: Option<Instant>,
+        /// Why it went down, in one line.
+        reason: Arc<str>,
+    },
+    /// Its breaker is open: nothing is started for a while.
+    BreakerOpen {
+        /// When it will be ready if the trial succeeds.
+        ready_at: Option<Instant>,
+        /// Why it opened.
+        reason: Arc<str>,
+    },
+    /// It is not running and starts when it is asked for: see [`Observer::wanted`].
+    Asleep,
+    /// It is not running, and nobody is going to start it but an operator.
+    Stopped {
+        /// Why.
+        reason: Arc<str>,
+    },
+    /// It is being stopped for good: what is in flight ends, nothing new begins.
+    Draining,
+}
+
+/// Who is told what the gateway does. Must not block.
+pub trait Observer: Send + Sync + 'static {
+    /// Something of an answer of `server` has arrived: it lives.
+    fn progressed(&self, server: &str);
+
+    /// A request waits for `server`, which is asleep.
+    fn wanted(&self, server: &str);
+
+    /// Something happened to a request.
+    fn tell(&self, server: &str, epoch: u64, kind: Kind);
+}
+
+/// An observer that looks away; for tests.
+impl Observer for () {
+    fn progressed(&self, _server: &str) {}
+
+    fn wanted(&self, _server: &str) {}
+
+    fn tell(&self, _server: &str, _epoch: u64, _kind: Kind) {}
+}

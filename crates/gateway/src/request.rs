@@ -1,0 +1,1 @@
+//! What a client asks for, validated before the server ever sees it.

@@ -1,0 +1,1 @@
+//! One connection to a server for one attempt: dropped, it is closed.

@@ -179,6 +179,72 @@ pub enum Kind {
         /// Why.
         reason: String,
     },
+    /// The gateway has its address.
+    #[serde(rename = "gateway.listening")]
+    GatewayListening {
+        /// Where clients go.
+        url: String,
+    },
+    /// The gateway takes no new requests any more; what is in flight ends.
+    #[serde(rename = "gateway.draining")]
+    GatewayDraining {
+        /// Requests in flight.
+        in_flight: u64,
+    },
+    /// A request waits for a server that is not ready.
+    #[serde(rename = "request.held")]
+    RequestHeld {
+        /// The request.
+        request: String,
+        /// Why the server is not ready.
+        reason: String,
+    },
+    /// A request whose server went down, and whose client has seen nothing of the answer, is sent to the next incarnation.
+    #[serde(rename = "request.replayed")]
+    RequestReplayed {
+        /// The request.
+        request: String,
+        /// The attempt that begins now; the first one was 1.
+        attempt: u32,
+    },
+    /// A greedy stream that was cut has been regenerated up to where it was cut, and goes on.
+    #[serde(rename = "request.continued")]
+    RequestContinued {
+        /// The request.
+        request: String,
+        /// The attempt that goes on.
+        attempt: u32,
+    },
+    /// A request is answered by a fallback.
+    #[serde(rename = "request.diverted")]
+    RequestDiverted {
+        /// The request.
+        request: String,
+        /// The fallback.
+        to: String,
+        /// Why.
+        reason: String,
+    },
+    /// A request was in flight at two ends of the server and is refused from now on.
+    #[serde(rename = "request.quarantined")]
+    RequestQuarantined {
+        /// The request.
+        request: String,
+        /// Seconds that its like is refused.
+        for_s: f64,
+    },
+    /// A request ended with an error that was not its own fault.
+    #[serde(rename = "request.failed")]
+    RequestFailed {
+        /// The request.
+        request: String,
+        /// The word that its client was told.
+        code: String,
+        /// The sentence that its client was told.
+        message: String,
+        /// Whether the client had seen a part of the answer.
+        cut: bool,
+    },
     /// An operator's verb arrived.
     #[serde(rename = "operator.requested")]
     OperatorRequested {
@@ -217,6 +283,14 @@ impl Kind {
             Self::BreakerClosed { .. } => "breaker.closed",
             Self::ChildStarted => "child.started",
             Self::ChildExited { .. } => "child.exited",
+            Self::GatewayListening { .. } => "gateway.listening",
+            Self::GatewayDraining { .. } => "gateway.draining",
+            Self::RequestHeld { .. } => "request.held",
+            Self::RequestReplayed { .. } => "request.replayed",
+            Self::RequestContinued { .. } => "request.continued",
+            Self::RequestDiverted { .. } => "request.diverted",
+            Self::RequestQuarantined { .. } => "request.quarantined",
+            Self::RequestFailed { .. } => "request.failed",
             Self::OperatorRequested { .. } => "operator.requested",
         }
     }
@@ -225,7 +299,9 @@ impl Kind {
     #[must_use]
     pub const fn level(&self) -> Level {
         match self {
-            Self::ServerLoading | Self::ChildStarted | Self::HealthBusy { .. } => Level::Debug,
+            Self::ServerLoading | Self::ChildStarted | Self::HealthBusy { .. } | Self::RequestHeld { .. } => {
+                Level::Debug
+            }
             Self::TreeStarted { .. }
             | Self::TreeStopping
             | Self::TreeStopped { .. }
@@ -239,14 +315,20 @@ impl Kind {
             | Self::RestartDelayed { .. }
             | Self::BreakerHalfOpened
             | Self::BreakerClosed { .. }
+            | Self::GatewayListening { .. }
+            | Self::GatewayDraining { .. }
+            | Self::RequestReplayed { .. }
+            | Self::RequestContinued { .. }
             | Self::OperatorRequested { .. } => Level::Info,
             Self::ServerExited { .. }
             | Self::ServerUnhealthy { .. }
             | Self::OrphanSettled { .. }
             | Self::HealthFailed { .. }
             | Self::HealthSuspected { .. }
+            | Self::RequestDiverted { .. }
+            | Self::RequestFailed { .. }
             | Self::ChildExited { .. } => Level::Warn,
-            Self::BreakerOpened { .. } => Level::Error,
+            Self::BreakerOpened { .. } | Self::RequestQuarantined { .. } => Level::Error,
         }
     }
 }

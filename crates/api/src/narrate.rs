@@ -27,6 +27,13 @@ pub fn narrate(event: &Event, language: Language) -> Option<String> {
     }?;
     let subject = match event.kind {
         Kind::ChildExited { .. } => format!("[SUPERVISOR/{}]", event.child),
+        Kind::GatewayListening { .. }
+        | Kind::GatewayDraining { .. }
+        | Kind::RequestReplayed { .. }
+        | Kind::RequestContinued { .. }
+        | Kind::RequestDiverted { .. }
+        | Kind::RequestQuarantined { .. }
+        | Kind::RequestFailed { .. } => "[GATEWAY]".to_owned(),
         _ => "[SUPERVISOR]".to_owned(),
     };
     let mut line = format!("{mark} {subject} {text}");
@@ -70,8 +77,25 @@ fn english(kind: &Kind) -> Option<(&'static str, String)> {
         Kind::BreakerHalfOpened => ("🟡", "Circuit breaker HALF_OPEN: one restart as a trial".to_owned()),
         Kind::BreakerClosed { reason } => ("🟢", format!("Circuit breaker CLOSED ({reason})")),
         Kind::ChildExited { reason } => ("❌", format!("ended unexpectedly: {reason}")),
+        Kind::GatewayListening { url } => ("🚪", format!("Clients are served at {url}")),
+        Kind::GatewayDraining { in_flight } => ("🚪", format!("No new requests; {in_flight} in flight may finish")),
+        Kind::RequestReplayed { request, attempt } => {
+            ("🔁", format!("Request {request} is sent again (attempt {attempt}); its client has noticed nothing"))
+        }
+        Kind::RequestContinued { request, attempt } => {
+            ("🧵", format!("Stream {request} goes on where it was cut (attempt {attempt})"))
+        }
+        Kind::RequestDiverted { request, to, reason } => {
+            ("🔀", format!("Request {request} is answered by the fallback {to}, and labelled so: {reason}"))
+        }
+        Kind::RequestQuarantined { request, for_s } => {
+            ("☣️", format!("Request {request} took the server down twice and is refused for {for_s:.0}s"))
+        }
+        Kind::RequestFailed { request, code, message, .. } => {
+            ("⚠️", format!("Request {request} failed ({code}): {message}"))
+        }
         Kind::OperatorRequested { verb } => ("👤", format!("Operator: {verb}")),
-        Kind::ServerLoading | Kind::HealthBusy { .. } | Kind::ChildStarted => return None,
+        Kind::ServerLoading | Kind::HealthBusy { .. } | Kind::ChildStarted | Kind::RequestHeld { .. } => return None,
     })
 }
 
@@ -123,8 +147,27 @@ fn russian(kind: &Kind) -> Option<(&'static str, String)> {
             ("🟢", format!("Circuit breaker CLOSED ({why})"))
         }
         Kind::ChildExited { reason } => ("❌", format!("неожиданно завершился: {reason}")),
+        Kind::GatewayListening { url } => ("🚪", format!("Клиенты обслуживаются по адресу {url}")),
+        Kind::GatewayDraining { in_flight } => {
+            ("🚪", format!("Новые запросы не принимаются; завершаются текущие: {in_flight}"))
+        }
+        Kind::RequestReplayed { request, attempt } => {
+            ("🔁", format!("Запрос {request} отправлен повторно (попытка {attempt}); клиент ничего не заметил"))
+        }
+        Kind::RequestContinued { request, attempt } => {
+            ("🧵", format!("Поток {request} продолжен с места обрыва (попытка {attempt})"))
+        }
+        Kind::RequestDiverted { request, to, reason } => {
+            ("🔀", format!("На запрос {request} отвечает резервный сервер {to}, с пометкой: {reason}"))
+        }
+        Kind::RequestQuarantined { request, for_s } => {
+            ("☣️", format!("Запрос {request} дважды уронил сервер и отклоняется в течение {for_s:.0}с"))
+        }
+        Kind::RequestFailed { request, code, message, .. } => {
+            ("⚠️", format!("Запрос {request} завершился ошибкой ({code}): {message}"))
+        }
         Kind::OperatorRequested { verb } => ("👤", format!("Команда оператора: {verb}")),
-        Kind::ServerLoading | Kind::HealthBusy { .. } | Kind::ChildStarted => return None,
+        Kind::ServerLoading | Kind::HealthBusy { .. } | Kind::ChildStarted | Kind::RequestHeld { .. } => return None,
     })
 }
 

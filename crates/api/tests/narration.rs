@@ -16,6 +16,7 @@ fn every_kind() -> Vec<Kind> {
         cause: cause.map(str::to_owned),
     };
     let reason = |text: &str| text.to_owned();
+    let request = || "3f9c1e6a".to_owned();
     vec![
         Kind::TreeStarted { pid: 12000 },
         Kind::ChildStarted,
@@ -40,6 +41,19 @@ fn every_kind() -> Vec<Kind> {
         Kind::BreakerClosed { reason: reason("recovered") },
         Kind::BreakerClosed { reason: reason("reset") },
         Kind::ChildExited { reason: reason("panic: index out of bounds") },
+        Kind::GatewayListening { url: "http://127.0.0.1:8080".to_owned() },
+        Kind::RequestHeld { request: request(), reason: reason("restarting after: ended by SIGKILL") },
+        Kind::RequestReplayed { request: request(), attempt: 2 },
+        Kind::RequestContinued { request: request(), attempt: 2 },
+        Kind::RequestDiverted { request: request(), to: reason("ollama"), reason: reason("the breaker is open") },
+        Kind::RequestQuarantined { request: request(), for_s: 600.0 },
+        Kind::RequestFailed {
+            request: request(),
+            code: reason("backend_crashed"),
+            message: reason("the server went down while it answered"),
+            cut: true,
+        },
+        Kind::GatewayDraining { in_flight: 2 },
         Kind::OperatorRequested { verb: "restart".to_owned() },
         Kind::ServerStopping { grace_s: 10.0 },
         Kind::ServerStopped { how: "SIGTERM".to_owned() },

@@ -35,8 +35,9 @@ pub use origin::{Flag, FlagValue, Origin};
 pub use reader::Entry;
 pub use secret::{ServerEnv, looks_secret};
 pub use settings::{
-    BreakerSettings, CommandTemplate, ControlSettings, HealthSettings, Language, LogFormat, LogLevel, LogSettings,
-    Preload, PythonChoice, RestartMode, RestartSettings, ServerKind, ServerSettings, Settings, ShutdownSettings,
+    BreakerSettings, CommandTemplate, ContinueStreams, ControlSettings, GatewaySettings, HealthSettings, Language,
+    LogFormat, LogLevel, LogSettings, Preload, PythonChoice, RestartMode, RestartSettings, ServerKind, ServerSettings,
+    Settings, ShutdownSettings, Tokens, UnknownModel,
 };
 
 /// The built-in configuration, with a comment for each key.

@@ -3,6 +3,7 @@
 mod checks;
 mod control;
 mod directories;
+mod gateway;
 mod health;
 mod log;
 mod restart;
@@ -10,6 +11,7 @@ mod server;
 mod shutdown;
 
 pub use control::ControlSettings;
+pub use gateway::{ContinueStreams, GatewaySettings, Tokens, UnknownModel};
 pub use health::HealthSettings;
 pub use log::{Language, LogFormat, LogLevel, LogSettings};
 pub use restart::{BreakerSettings, RestartMode, RestartSettings};
@@ -40,6 +42,8 @@ pub struct Settings {
     pub health: HealthSettings,
     /// How it is stopped.
     pub shutdown: ShutdownSettings,
+    /// The one address that clients use.
+    pub gateway: GatewaySettings,
     /// Who may ask about it.
     pub control: ControlSettings,
     /// What mlx-tree says.
@@ -84,6 +88,7 @@ impl Settings {
             breaker: BreakerSettings::read(&mut reader.section("breaker")),
             health: HealthSettings::read(&mut reader.section("health")),
             shutdown: ShutdownSettings::read(&mut reader.section("shutdown")),
+            gateway: GatewaySettings::read(&mut reader.section("gateway")),
             control: ControlSettings::read(&mut reader.section("control")),
             log: LogSettings::read(&mut reader.section("log")),
             state_dir,

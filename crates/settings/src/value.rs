@@ -153,6 +153,30 @@ pub(crate) fn span(value: &Value) -> Result<Duration, Reject> {
     Ok(duration)
 }
 
+/// A number of bytes. Shown in the largest unit that leaves it whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Size(pub(crate) u64);
+
+const UNITS: [(&str, u64); 4] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
+
+/// A size in bytes; zero is refused.
+pub(crate) fn size(value: &Value) -> Result<Size, Reject> {
+    const HELP: &str = r#"a size, such as "32MiB", "8GiB" or "500KiB""#;
+    if let Some(number) = value.to_i128() {
+        return Err(Reject::malformed("a size needs a unit", format!(r#"write "{number}MiB" for {number} MiB"#)));
+    }
+    let text = value.as_str().ok_or_else(|| Reject::type_of(value, HELP))?.trim();
+    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = (&text[..split], text[split..].trim());
+    let unit = UNITS.iter().find(|(name, _)| *name == unit).map(|(_, unit)| *unit);
+    let size = number.parse::<u64>().ok().zip(unit).and_then(|(number, unit)| number.checked_mul(unit));
+    match size {
+        Some(0) => Err(Reject::invalid("it is zero", "a size larger than zero")),
+        Some(size) => Ok(Size(size)),
+        None => Err(Reject::malformed("this is no size", HELP)),
+    }
+}
+
 /// One of a few words.
 pub(crate) fn choice<T: Choice>(value: &Value) -> Result<T, Reject> {
     let words: Vec<&str> = T::WORDS.iter().map(|(word, _)| *word).collect();
@@ -257,6 +281,13 @@ impl Shown for SocketAddr {
 impl Shown for Duration {
     fn shown(&self) -> String {
         format_duration(*self).shown()
+    }
+}
+
+impl Shown for Size {
+    fn shown(&self) -> String {
+        let unit = UNITS.iter().find(|(_, unit)| self.0.is_multiple_of(*unit)).unwrap_or(&UNITS[3]);
+        format!("{}{}", self.0 / unit.1, unit.0).shown()
     }
 }
 

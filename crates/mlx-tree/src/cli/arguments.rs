@@ -39,7 +39,7 @@ pub(crate) struct SettingsArguments {
     #[arg(long, value_name = "MODEL", global = true)]
     pub(crate) model: Option<String>,
 
-    /// The server's port; 0 for any free one [server.port]
+    /// The port that clients use; 0 for any free one [gateway.listen]
     #[arg(long, value_name = "PORT", global = true)]
     pub(crate) port: Option<u16>,
 
@@ -117,6 +117,6 @@ pub(crate) enum Command {
 fn key_value(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
-        Some(_) | None => Err("must look like server.port=8080".to_owned()),
+        Some(_) | None => Err("must look like server.model=builtin:tiny".to_owned()),
     }
 }

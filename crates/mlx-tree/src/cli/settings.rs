@@ -50,7 +50,7 @@ fn flags(arguments: &SettingsArguments) -> Vec<Flag> {
         add("--model", "server.model", model.clone());
     }
     if let Some(port) = arguments.port {
-        add("--port", "server.port", port.to_string());
+        add("--port", "gateway.listen", format!("127.0.0.1:{port}"));
     }
     if let Some(dir) = &arguments.state_dir {
         add("--state-dir", "state_dir", dir.display().to_string());

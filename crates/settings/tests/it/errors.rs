@@ -205,7 +205,9 @@ fn no_span_may_be_zero_but_that_of_the_idle_canary() {
 #[test]
 fn a_key_that_does_not_exist_is_compared_with_those_that_do() {
     let user = User::new()
-        .with_file("port = 1\ncolour = \"red\"\n[server]\npyhton = \"x\"\ngrace = \"1s\"\n[serve]\nhost = \"::1\"\n[gateway]\n")
+        .with_file(
+            "port = 1\ncolour = \"red\"\n[server]\npyhton = \"x\"\ngrace = \"1s\"\n[serve]\nhost = \"::1\"\n[gatway]\n",
+        )
         .with_env("MLX_TREE__HEALTH__INTERVALL", "1s")
         .with_flag("--port", "server.prot", "1");
     insta::assert_snapshot!(user.report(), @r#"
@@ -215,7 +217,7 @@ fn a_key_that_does_not_exist_is_compared_with_those_that_do() {
       there is no such key
       help: docs/CONFIGURATION.md lists all keys
 
-    gateway = {}  (from ~/given.toml)
+    gatway = {}  (from ~/given.toml)
       there is no such key
       help: docs/CONFIGURATION.md lists all keys
 

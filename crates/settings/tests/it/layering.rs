@@ -16,7 +16,7 @@ fn without_any_configuration_the_documented_numbers_hold() {
     assert_eq!(settings.restart_policy_config(), RestartPolicyConfig::default());
     assert_eq!(settings.server.kind, ServerKind::MlxLm);
     assert_eq!(settings.server.python, PythonChoice::Auto);
-    assert_eq!((settings.server.host, settings.server.port), (IpAddr::from(Ipv4Addr::LOCALHOST), 8080));
+    assert_eq!((settings.server.host, settings.server.port), (IpAddr::from(Ipv4Addr::LOCALHOST), 0));
     assert_eq!(settings.server.command, None);
     assert_eq!(settings.restart.policy, RestartMode::Permanent);
     assert_eq!(settings.health.interval, Duration::from_secs(10));

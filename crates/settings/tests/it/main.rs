@@ -3,5 +3,6 @@
 mod check;
 mod documentation;
 mod errors;
+mod gateway;
 mod layering;
 mod support;

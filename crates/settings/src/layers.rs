@@ -1,5 +1,7 @@
 //! The layers and what they amount to: which value holds for a key, and which layer it comes from.
 
+mod servers;
+
 use std::ffi::OsStr;
 use std::ops::Range;
 
@@ -7,6 +9,7 @@ use figment::providers::{Format, Toml};
 use figment::value::{Dict, Map, Num, Tag, Value};
 use figment::{Figment, Metadata, Profile, Provider, Source};
 
+use self::servers::{Spread, schema};
 use crate::value::show_safely;
 use crate::{ConfigError, DEFAULT_TOML, Environment, Flag, FlagValue, Origin, Problem};
 
@@ -14,6 +17,8 @@ use crate::{ConfigError, DEFAULT_TOML, Environment, Flag, FlagValue, Origin, Pro
 pub(crate) struct Layers {
     figment: Figment,
     origins: Vec<Origin>,
+    /// The values of each layer, for the day on which a later one replaces a whole list.
+    given: Vec<Dict>,
     defaults: Dict,
 }
 
@@ -39,7 +44,8 @@ impl Layers {
     /// The built-in layer alone.
     pub(crate) fn built_in() -> Self {
         let defaults = Toml::from_str::<Dict>(DEFAULT_TOML).expect("config/default.toml is TOML, as a test shows");
-        let mut layers = Self { figment: Figment::new(), origins: Vec::new(), defaults: Dict::new() };
+        let mut layers =
+            Self { figment: Figment::new(), origins: Vec::new(), given: Vec::new(), defaults: Dict::new() };
         layers.push(Origin::Default, defaults.clone());
         layers.defaults = defaults;
         layers
@@ -48,7 +54,10 @@ impl Layers {
     /// Adds the text of a file.
     pub(crate) fn add_file(&mut self, origin: &Origin, text: &str, errors: &mut Vec<ConfigError>) {
         match Toml::from_str::<Dict>(text) {
-            Ok(values) => {
+            Ok(mut values) => {
+                if servers::spread(&mut values) == Spread::List {
+                    self.forget_servers();
+                }
                 let values = self.keep_sections(values, &self.defaults, "", origin, errors);
                 self.push(origin.clone(), values);
             }
@@ -120,10 +129,15 @@ impl Layers {
         find(&self.defaults, path)
     }
 
+    /// The sections of the further servers, in their order.
+    pub(crate) fn further_servers(&self) -> Vec<String> {
+        servers::further(&self.merged())
+    }
+
     /// Every leaf of every layer that the built-in layer does not have, with its path.
     pub(crate) fn unknown(&self) -> Vec<(String, Found)> {
         let mut unknown = Vec::new();
-        let merged = self.figment.data().unwrap_or_default().remove(&Profile::Default).unwrap_or_default();
+        let merged = self.merged();
         self.collect_unknown(&merged, &self.defaults, "", &mut unknown);
         unknown
     }
@@ -141,7 +155,23 @@ impl Layers {
     fn push(&mut self, origin: Origin, values: Dict) {
         let index = self.origins.len();
         self.origins.push(origin);
+        self.given.push(values.clone());
         self.figment = std::mem::take(&mut self.figment).merge(Layer { index, values });
+    }
+
+    /// A list of servers replaces what the layers below it say about servers, the built-in defaults excepted.
+    fn forget_servers(&mut self) {
+        self.figment = Figment::new();
+        for (index, values) in self.given.iter_mut().enumerate() {
+            if index > 0 {
+                values.retain(|name, _| schema(name) != servers::SECTION);
+            }
+            self.figment = std::mem::take(&mut self.figment).merge(Layer { index, values: values.clone() });
+        }
+    }
+
+    fn merged(&self) -> Dict {
+        self.figment.data().unwrap_or_default().remove(&Profile::Default).unwrap_or_default()
     }
 
     /// Adds a word for a key, read as the type of the key's default demands.
@@ -180,7 +210,7 @@ impl Layers {
         let mut kept = Dict::new();
         for (name, value) in values {
             let key = format!("{prefix}{name}");
-            match (defaults.get(&name), value) {
+            match (defaults.get(schema(&name)), value) {
                 (Some(Value::Dict(_, inner)), Value::Dict(tag, values)) if !is_free_table(&key) => {
                     let values = self.keep_sections(values, inner, &format!("{key}."), origin, errors);
                     kept.insert(name, Value::Dict(tag, values));
@@ -191,6 +221,9 @@ impl Layers {
                 (Some(Value::Dict(..)), value) => {
                     let help = match (&value, origin) {
                         (_, Origin::Env(name)) => format!("set its keys one by one, as {name}__KEY"),
+                        (Value::Array(..), _) if key == servers::SECTION => {
+                            "write [server], or [[server]] once for each of several".to_owned()
+                        }
                         (Value::Array(..), _) => format!("write [{key}] once, with single brackets"),
                         (_, _) => format!("write [{key}], and its keys below it"),
                     };
@@ -213,7 +246,7 @@ impl Layers {
     fn collect_unknown(&self, values: &Dict, defaults: &Dict, prefix: &str, unknown: &mut Vec<(String, Found)>) {
         for (name, value) in values {
             let key = format!("{prefix}{name}");
-            match (defaults.get(name), value) {
+            match (defaults.get(schema(name)), value) {
                 (Some(_), _) if is_free_table(&key) => {}
                 (Some(Value::Dict(_, inner)), Value::Dict(_, values)) => {
                     self.collect_unknown(values, inner, &format!("{key}."), unknown);
@@ -267,7 +300,7 @@ fn split_key(key: &str, separator: &str, case: Case) -> Vec<String> {
 }
 
 fn is_free_table(key: &str) -> bool {
-    key.split('.').eq(FREE_TABLE)
+    key.split('.').map(schema).eq(FREE_TABLE)
 }
 
 /// Reads a word as the type of `default` demands; the error says what would be right. A key without a default is unknown,
@@ -299,7 +332,7 @@ fn inline(text: &str) -> Option<Value> {
 fn find<'a>(values: &'a Dict, path: &str) -> Option<&'a Value> {
     match path.split_once('.') {
         None => values.get(path),
-        Some((section, rest)) => find(values.get(section)?.as_dict()?, rest),
+        Some((section, rest)) => find(values.get(schema(section))?.as_dict()?, rest),
     }
 }
 

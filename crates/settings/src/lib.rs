@@ -25,6 +25,7 @@ mod reader;
 mod report;
 mod secret;
 mod settings;
+mod size;
 mod value;
 
 pub use duration::{DurationError, format_duration, parse_duration};
@@ -36,9 +37,10 @@ pub use reader::Entry;
 pub use secret::{ServerEnv, looks_secret};
 pub use settings::{
     BreakerSettings, CommandTemplate, ContinueStreams, ControlSettings, GatewaySettings, HealthSettings, Language,
-    LogFormat, LogLevel, LogSettings, Preload, PythonChoice, RestartMode, RestartSettings, ServerKind, ServerSettings,
-    Settings, ShutdownSettings, Tokens, UnknownModel,
+    LaunchSettings, LogFormat, LogLevel, LogSettings, MemorySettings, Preload, PythonChoice, Ranks, RestartMode,
+    RestartSettings, ServerKind, ServerSettings, Settings, ShutdownSettings, StartMode, Tokens, UnknownModel,
 };
+pub use size::{SizeError, format_size, parse_size};
 
 /// The built-in configuration, with a comment for each key.
 pub const DEFAULT_TOML: &str = include_str!("../../../config/default.toml");

@@ -28,12 +28,10 @@ pub(crate) struct Reader<'a> {
     bad: BTreeSet<String>,
 }
 
-/// One section: a reader that knows what its keys begin with.
-///
-/// A section may one day be an element of a list; then this is where its keys become `server[1].port`.
+/// One section: a reader that knows what its keys begin with, such as `server.` or, for an element of a list, `server[1].`.
 pub(crate) struct Section<'r, 'a> {
     reader: &'r mut Reader<'a>,
-    name: &'static str,
+    name: String,
 }
 
 // === impl Reader ===
@@ -46,8 +44,13 @@ impl<'a> Reader<'a> {
     }
 
     /// The section of this name; the keys outside of all sections if it is empty.
-    pub(crate) const fn section(&mut self, name: &'static str) -> Section<'_, 'a> {
-        Section { reader: self, name }
+    pub(crate) fn section(&mut self, name: &str) -> Section<'_, 'a> {
+        Section { name: name.to_owned(), reader: self }
+    }
+
+    /// The sections of the servers after the first.
+    pub(crate) fn further_servers(&self) -> Vec<String> {
+        self.layers.further_servers()
     }
 
     /// What the layers say about a key.

@@ -6,16 +6,21 @@ mod directories;
 mod gateway;
 mod health;
 mod log;
+mod memory;
 mod restart;
 mod server;
+mod servers;
 mod shutdown;
 
 pub use control::ControlSettings;
 pub use gateway::{ContinueStreams, GatewaySettings, Tokens, UnknownModel};
 pub use health::HealthSettings;
 pub use log::{Language, LogFormat, LogLevel, LogSettings};
+pub use memory::MemorySettings;
 pub use restart::{BreakerSettings, RestartMode, RestartSettings};
-pub use server::{CommandTemplate, Preload, PythonChoice, ServerKind, ServerSettings};
+pub use server::{
+    CommandTemplate, LaunchSettings, Preload, PythonChoice, Ranks, ServerKind, ServerSettings, StartMode,
+};
 pub use shutdown::ShutdownSettings;
 
 use std::path::PathBuf;
@@ -32,8 +37,12 @@ pub struct Settings {
     pub state_dir: PathBuf,
     /// Where the managed Python environment and made models live. Absolute.
     pub data_dir: PathBuf,
-    /// The server that is kept alive.
+    /// The server that is kept alive; the first and default one of several.
     pub server: ServerSettings,
+    /// The others of several, in the order of the configuration. Each has a name of its own.
+    pub further_servers: Vec<ServerSettings>,
+    /// What the servers may take together.
+    pub memory: MemorySettings,
     /// When it is restarted.
     pub restart: RestartSettings,
     /// When restarting is given up for a while.
@@ -53,9 +62,20 @@ pub struct Settings {
 // === impl Settings ===
 
 impl Settings {
-    /// The numbers of the server's restart policy.
+    /// All servers, the default one first.
+    pub fn servers(&self) -> impl Iterator<Item = &ServerSettings> {
+        std::iter::once(&self.server).chain(&self.further_servers)
+    }
+
+    /// The numbers of the default server's restart policy.
     #[must_use]
     pub const fn restart_policy_config(&self) -> RestartPolicyConfig {
+        self.restart_policy_config_of(&self.server)
+    }
+
+    /// The numbers of a server's restart policy.
+    #[must_use]
+    pub const fn restart_policy_config_of(&self, server: &ServerSettings) -> RestartPolicyConfig {
         RestartPolicyConfig {
             intensity: self.restart.intensity,
             backoff: self.restart.backoff,
@@ -66,7 +86,7 @@ impl Settings {
                 open_max: self.breaker.open_max,
                 probation: self.breaker.probation,
                 // A trial may take a whole start, and then has to hold.
-                half_open_deadline: self.server.start_timeout.saturating_add(self.breaker.probation),
+                half_open_deadline: server.start_timeout.saturating_add(self.breaker.probation),
             },
             stable_after: self.restart.stable_after,
         }
@@ -84,6 +104,8 @@ impl Settings {
         let data_dir = directories::data_dir(&mut reader.section(""), environment);
         let settings = Self {
             server: ServerSettings::read(&mut reader.section("server"), environment, &state_dir),
+            further_servers: servers::further(reader, environment, &state_dir),
+            memory: MemorySettings::read(&mut reader.section("memory")),
             restart: RestartSettings::read(&mut reader.section("restart")),
             breaker: BreakerSettings::read(&mut reader.section("breaker")),
             health: HealthSettings::read(&mut reader.section("health")),
@@ -95,6 +117,7 @@ impl Settings {
             data_dir,
         };
         checks::between_sections(&settings, reader);
+        servers::check(&settings, reader);
         settings
     }
 }

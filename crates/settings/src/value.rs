@@ -28,6 +28,9 @@ pub(crate) trait Choice: Copy + PartialEq + 'static {
     }
 }
 
+/// A size of memory in bytes that need not be given, for reading.
+pub(crate) struct OptionalSize(pub(crate) Option<u64>);
+
 /// How a typed value is shown: as it would be written in the configuration.
 pub(crate) trait Shown {
     /// The text.
@@ -153,11 +156,9 @@ pub(crate) fn span(value: &Value) -> Result<Duration, Reject> {
     Ok(duration)
 }
 
-/// A number of bytes. Shown in the largest unit that leaves it whole.
+/// A number of bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Size(pub(crate) u64);
-
-const UNITS: [(&str, u64); 4] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
 
 /// A size in bytes; zero is refused.
 pub(crate) fn size(value: &Value) -> Result<Size, Reject> {
@@ -165,15 +166,18 @@ pub(crate) fn size(value: &Value) -> Result<Size, Reject> {
     if let Some(number) = value.to_i128() {
         return Err(Reject::malformed("a size needs a unit", format!(r#"write "{number}MiB" for {number} MiB"#)));
     }
-    let text = value.as_str().ok_or_else(|| Reject::type_of(value, HELP))?.trim();
-    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = (&text[..split], text[split..].trim());
-    let unit = UNITS.iter().find(|(name, _)| *name == unit).map(|(_, unit)| *unit);
-    let size = number.parse::<u64>().ok().zip(unit).and_then(|(number, unit)| number.checked_mul(unit));
-    match size {
-        Some(0) => Err(Reject::invalid("it is zero", "a size larger than zero")),
-        Some(size) => Ok(Size(size)),
-        None => Err(Reject::malformed("this is no size", HELP)),
+    match crate::parse_size(value.as_str().ok_or_else(|| Reject::type_of(value, HELP))?) {
+        Ok(0) => Err(Reject::invalid("it is zero", "a size larger than zero")),
+        Ok(size) => Ok(Size(size)),
+        Err(error) => Err(Reject::malformed(error.to_string(), HELP)),
+    }
+}
+
+/// A size in bytes; `None` for the empty text.
+pub(crate) fn optional_size(value: &Value) -> Result<OptionalSize, Reject> {
+    match value.as_str() {
+        Some("") => Ok(OptionalSize(None)),
+        Some(_) | None => size(value).map(|Size(bytes)| OptionalSize(Some(bytes))),
     }
 }
 
@@ -286,8 +290,13 @@ impl Shown for Duration {
 
 impl Shown for Size {
     fn shown(&self) -> String {
-        let unit = UNITS.iter().find(|(_, unit)| self.0.is_multiple_of(*unit)).unwrap_or(&UNITS[3]);
-        format!("{}{}", self.0 / unit.1, unit.0).shown()
+        crate::format_size(self.0).shown()
+    }
+}
+
+impl Shown for OptionalSize {
+    fn shown(&self) -> String {
+        self.0.map_or_else(String::new, crate::format_size).shown()
     }
 }
 

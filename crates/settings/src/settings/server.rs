@@ -3,9 +3,12 @@
 mod arguments;
 mod command;
 mod env;
+mod launch;
+mod naming;
 mod preload;
 
 pub use command::CommandTemplate;
+pub use launch::{LaunchSettings, Ranks};
 pub use preload::Preload;
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -15,12 +18,16 @@ use std::time::Duration;
 use super::directories::{path, resolve};
 use crate::layers::Found;
 use crate::reader::Section;
-use crate::value::{Choice, Reject, Shown, choice, flag, integer, span, text, texts};
+use crate::value::{Choice, Reject, Shown, choice, duration, flag, integer, optional_size, span, text, texts};
 use crate::{Environment, Problem, ServerEnv};
 
 /// The server that is kept alive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerSettings {
+    /// What it is called among several; a single one need not have a name.
+    pub name: Option<String>,
+    /// Further names by which clients may ask for it.
+    pub aliases: Vec<String>,
     /// What it is.
     pub kind: ServerKind,
     /// The Python that has its package.
@@ -45,6 +52,25 @@ pub struct ServerSettings {
     pub start_timeout: Duration,
     /// Whether code that comes with a model may be run.
     pub trust_remote_code: bool,
+    /// When it is started.
+    pub start: StartMode,
+    /// After how much time without a request it is put to sleep; `None` means never.
+    pub idle_stop: Option<Duration>,
+    /// How much memory it needs, in bytes; counts towards the budget.
+    pub memory: Option<u64>,
+    /// How its process becomes several, if it does.
+    pub launch: Option<LaunchSettings>,
+}
+
+/// When a server is started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum StartMode {
+    /// With the tree. It stays, whatever the others need.
+    Always,
+    /// With the tree, if there is room; from then on as `OnDemand`.
+    Preload,
+    /// When a request asks for it. It gives way to others when it is idle.
+    OnDemand,
 }
 
 /// What kind of server it is.
@@ -76,6 +102,8 @@ pub enum PythonChoice {
 impl ServerSettings {
     pub(super) fn read(section: &mut Section<'_, '_>, environment: &Environment, state_dir: &Path) -> Self {
         let settings = Self {
+            name: naming::name(section),
+            aliases: naming::aliases(section),
             kind: section.read("kind", choice),
             python: section.read_found("python", |found| python(found, environment)),
             model: section.read_found("model", |found| model(found, environment)),
@@ -91,9 +119,28 @@ impl ServerSettings {
             preload: preload::read(section),
             start_timeout: section.read("start_timeout", span),
             trust_remote_code: section.read("trust_remote_code", flag),
+            start: section.read("start", choice),
+            idle_stop: Some(section.read("idle_stop", duration)).filter(|span| !span.is_zero()),
+            memory: section.read("memory", optional_size).0,
+            launch: launch::read(section, environment),
         };
         arguments::check(&settings, section);
+        launch::check(&settings, section);
+        if settings.start == StartMode::Always && settings.idle_stop.is_some() {
+            section.conflict(
+                "idle_stop",
+                "start",
+                "a server that is always there is never put to sleep",
+                "start = \"preload\" for one that is started with the tree and may sleep later",
+            );
+        }
         settings
+    }
+
+    /// What it is called, in events, in the picture and by clients.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.name.as_deref().unwrap_or("server")
     }
 }
 
@@ -159,6 +206,11 @@ impl Choice for ServerKind {
         ("openai", Self::Openai),
         ("http", Self::Http),
     ];
+}
+
+impl Choice for StartMode {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("always", Self::Always), ("preload", Self::Preload), ("on_demand", Self::OnDemand)];
 }
 
 // === impl PythonChoice ===

@@ -16,6 +16,8 @@ fn every_key_is_shown_with_its_value_and_its_origin() {
     state_dir = "/var/state/mlx-tree"    # default
     data_dir = "/var/data/mlx-tree"      # default
 
+    server.name = ""                     # default
+    server.aliases = []                  # default
     server.kind = "mlx_lm"               # default
     server.python = "auto"               # default
     server.model = "builtin:tiny"        # default
@@ -28,6 +30,16 @@ fn every_key_is_shown_with_its_value_and_its_origin() {
     server.preload = []                  # default
     server.start_timeout = "600s"        # default
     server.trust_remote_code = false     # default
+    server.start = "always"              # default
+    server.idle_stop = "0s"              # default
+    server.memory = ""                   # default
+    server.launch.ranks = 1              # default
+    server.launch.hostfile = ""          # default
+    server.launch.backend = "ring"       # default
+
+    memory.budget = ""                   # default
+    memory.min_stay = "10s"              # default
+    memory.turn = "30s"                  # default
 
     restart.policy = "permanent"         # ~/.config/mlx-tree/config.toml
     restart.max_restarts = 5             # default

@@ -219,7 +219,7 @@ fn a_key_that_does_not_exist_is_compared_with_those_that_do() {
 
     gatway = {}  (from ~/given.toml)
       there is no such key
-      help: docs/CONFIGURATION.md lists all keys
+      help: did you mean `gateway.tokens`?
 
     health.intervall = "1s"  (from MLX_TREE__HEALTH__INTERVALL)
       there is no such key
@@ -455,7 +455,7 @@ fn a_variable_that_no_process_can_have_is_refused() {
 }
 
 #[test]
-fn a_section_is_no_value_and_cannot_be_given_twice_yet() {
+fn a_section_is_no_value_and_only_servers_can_be_several() {
     insta::assert_snapshot!(report("server = 8080\nhealth = \"off\""), @r#"
     the configuration has 2 problems
 
@@ -467,12 +467,19 @@ fn a_section_is_no_value_and_cannot_be_given_twice_yet() {
       this is a section, not a value
       help: write [server], and its keys below it
     "#);
-    insta::assert_snapshot!(report("[[server]]\nport = 1\n[[server]]\nport = 2"), @"
+    insta::assert_snapshot!(report("[[health]]\npath = \"/a\""), @r#"
     the configuration has a problem
 
-    server = [{ port = 1 }, { port = 2 }]  (from ~/given.toml)
+    health = [{ path = "/a" }]  (from ~/given.toml)
       this is a section, not a value
-      help: write [server] once, with single brackets
+      help: write [health] once, with single brackets
+    "#);
+    insta::assert_snapshot!(report("server = [8080]"), @"
+    the configuration has a problem
+
+    server = [8080]  (from ~/given.toml)
+      this is a section, not a value
+      help: write [server], or [[server]] once for each of several
     ");
     insta::assert_snapshot!(User::new().with_env("MLX_TREE__SERVER", "8080").report(), @r#"
     the configuration has a problem

@@ -101,7 +101,9 @@ fn sizes_have_units_and_fit_together() {
       help: gateway.max_buffered must not be less than gateway.max_body
     "#
     );
-    for size in ["\"0MiB\"", "\"1MB\"", "\"MiB\"", "\"\"", "\"-1MiB\"", "\"1.5GiB\"", "\"99999999999999GiB\"", "32"] {
+    for size in
+        ["\"0MiB\"", "\"1 apple\"", "\"MiB\"", "\"\"", "\"-1MiB\"", "\"1.5.5GiB\"", "\"99999999999999GiB\"", "32"]
+    {
         assert!(User::new().with_file(&format!("[gateway]\nmax_body = {size}")).load().is_err(), "{size}");
     }
     let user = User::new().with_file("[gateway]\nmax_body = \"1024KiB\"\nmax_buffered = \"3000B\"");

@@ -5,4 +5,5 @@ mod documentation;
 mod errors;
 mod gateway;
 mod layering;
+mod servers;
 mod support;

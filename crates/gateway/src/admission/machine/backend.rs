@@ -1,0 +1,169 @@
+//! What the server's state means for those who wait and for those who come.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{Admission, Effect};
+use crate::admission::denied::Denied;
+use crate::admission::entry::Entry;
+use crate::admission::queue::Waiting;
+use crate::backend::{Backend, BackendState};
+
+/// When to come again, if nobody knows how long a restart takes.
+const UNKNOWN: Duration = Duration::from_secs(5);
+
+/// When to come again, if nothing is going to be started by itself.
+const NOT_SOON: Duration = Duration::from_secs(60);
+
+/// How an incarnation ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// It went down by itself.
+    Death,
+    /// It was told to go.
+    Planned,
+}
+
+/// The incarnation that works on what is in flight, if there is one.
+fn serving(backend: &Backend) -> Option<u64> {
+    match backend.state {
+        BackendState::Ready { .. } | BackendState::Draining => Some(backend.epoch),
+        BackendState::Restarting { .. }
+        | BackendState::BreakerOpen { .. }
+        | BackendState::Asleep
+        | BackendState::Stopped { .. } => None,
+    }
+}
+
+/// How the incarnation before `now` ended. One that was draining has been told to go, whatever follows.
+const fn ended(before: &BackendState, now: &BackendState) -> End {
+    match (before, now) {
+        (BackendState::Draining, _)
+        | (_, BackendState::Asleep | BackendState::Stopped { .. } | BackendState::Draining) => End::Planned,
+        (
+            BackendState::Ready { .. }
+            | BackendState::Restarting { .. }
+            | BackendState::BreakerOpen { .. }
+            | BackendState::Asleep
+            | BackendState::Stopped { .. },
+            BackendState::Ready { .. } | BackendState::Restarting { .. } | BackendState::BreakerOpen { .. },
+        ) => End::Death,
+    }
+}
+
+// === impl Admission ===
+
+impl Admission {
+    /// There is news of the server.
+    pub(in crate::admission) fn on_backend(&mut self, now: Instant, backend: Backend, effects: &mut Vec<Effect>) {
+        // What has run out by now did so before the news.
+        self.slots.expire(now);
+        let before = std::mem::replace(&mut self.backend, backend);
+        let (was, is) = (serving(&before), serving(&self.backend));
+        if was.is_some() && is != was {
+            let in_flight = self.slots.forget();
+            match ended(&before.state, &self.backend.state) {
+                End::Death => self.pace.on_death(now, in_flight),
+                End::Planned => self.pace.on_end(now),
+            }
+        }
+        if is.is_some() && is != was && self.address().is_some() {
+            self.pace.on_ready(now);
+        }
+        self.settle(now, effects);
+    }
+
+    /// Where the server is, if its gate is open.
+    pub(super) const fn address(&self) -> Option<SocketAddr> {
+        match self.backend.state {
+            BackendState::Ready { address } => Some(address),
+            BackendState::Restarting { .. }
+            | BackendState::BreakerOpen { .. }
+            | BackendState::Asleep
+            | BackendState::Stopped { .. }
+            | BackendState::Draining => None,
+        }
+    }
+
+    /// Why nobody may wait, if the gate is shut.
+    pub(super) fn shut(&self) -> Option<Denied> {
+        match &self.backend.state {
+            BackendState::Stopped { reason } => Some(Denied::Stopped { reason: reason.clone() }),
+            BackendState::Draining => Some(Denied::ShuttingDown),
+            BackendState::Ready { .. }
+            | BackendState::Restarting { .. }
+            | BackendState::BreakerOpen { .. }
+            | BackendState::Asleep => None,
+        }
+    }
+
+    /// Whether one that arrives can be let in before its deadline, as far as can be told. If nothing can be told it waits,
+    /// except for a breaker: that is open because nothing helped.
+    pub(super) fn in_time(&mut self, now: Instant, entry: &Entry) -> Result<(), Denied> {
+        let ahead = match entry.arrived {
+            Some(_) => 0,
+            None => self.queue.ahead_of(&entry.client),
+        };
+        let wait = self.estimate.wait(ahead, self.pace.limit(now)).unwrap_or_default();
+        let late = |ready_at: Instant| ready_at.max(now).checked_add(wait).is_none_or(|turn| turn > entry.deadline);
+        let fits = match self.backend.state {
+            BackendState::Ready { .. } => !late(now),
+            BackendState::Restarting { ready_at, .. } => ready_at.is_none_or(|ready_at| !late(ready_at)),
+            BackendState::BreakerOpen { ready_at, .. } => ready_at.is_some_and(|ready_at| !late(ready_at)),
+            BackendState::Asleep | BackendState::Stopped { .. } | BackendState::Draining => true,
+        };
+        if fits { Ok(()) } else { Err(self.late(now, wait)) }
+    }
+
+    /// When to come again.
+    pub(super) fn again(&mut self, now: Instant) -> Duration {
+        let until = |ready_at: Instant| ready_at.saturating_duration_since(now);
+        let ready_in = match self.backend.state {
+            BackendState::Ready { .. } => Duration::ZERO,
+            BackendState::Restarting { ready_at, .. } => ready_at.map_or(UNKNOWN, until),
+            BackendState::BreakerOpen { ready_at, .. } => ready_at.map_or(NOT_SOON, until),
+            BackendState::Asleep | BackendState::Stopped { .. } | BackendState::Draining => UNKNOWN,
+        };
+        ready_in.saturating_add(self.estimate.again(self.queue.len(), self.pace.limit(now)))
+    }
+
+    /// Goes through those who wait, after news of the server.
+    fn settle(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+        let hopeless: Vec<Waiting> = match self.backend.state {
+            BackendState::Ready { .. } => return self.pump(now, effects),
+            BackendState::Asleep => {
+                if !self.queue.is_empty() {
+                    effects.push(Effect::Wanted);
+                }
+                return;
+            }
+            // Only what is certain is held against one that waits already: the estimate of its turn is not.
+            BackendState::Restarting { ready_at, .. } => {
+                ready_at.map_or_else(Vec::new, |at| self.queue.remove_all(|w| w.deadline < at.max(now)))
+            }
+            BackendState::BreakerOpen { ready_at, .. } => {
+                self.queue.remove_all(|waiting| ready_at.is_none_or(|at| waiting.deadline < at.max(now)))
+            }
+            BackendState::Stopped { .. } | BackendState::Draining => self.queue.remove_all(|_| true),
+        };
+        for waiting in hopeless {
+            let denied = self.shut().unwrap_or_else(|| self.late(now, Duration::ZERO));
+            effects.push(Effect::Deny(waiting.place, denied));
+        }
+    }
+
+    /// What one is told that cannot be let in before its deadline.
+    fn late(&mut self, now: Instant, wait: Duration) -> Denied {
+        let (queued, retry_after) = (self.queue.len(), self.again(now));
+        match &self.backend.state {
+            BackendState::BreakerOpen { reason, .. } => Denied::CircuitOpen { reason: reason.clone(), retry_after },
+            BackendState::Restarting { reason, .. } => Denied::Restarting { reason: reason.clone(), retry_after },
+            BackendState::Ready { .. }
+            | BackendState::Asleep
+            | BackendState::Stopped { .. }
+            | BackendState::Draining => Denied::TooLong { queued, wait, retry_after },
+        }
+    }
+}

@@ -5,12 +5,14 @@
 
 mod error_body;
 mod event;
+mod fallback;
 mod narrate;
 mod states;
 mod status;
 
 pub use error_body::ErrorBody;
 pub use event::{Event, Kind, Level};
+pub use fallback::{FallbackModel, FallbackUse, FallbackView};
 pub use narrate::{Language, narrate};
-pub use states::{BreakerState, ChildState, Phase, ServerState};
+pub use states::{BreakerState, ChildState, FallbackState, Phase, ServerState};
 pub use status::{Breaker, Child, Exit, Health, JournalEntry, Server, Status, Supervisor};

@@ -120,3 +120,15 @@ words! {
         Suspended = "suspended",
     }
 }
+
+words! {
+    /// Whether the fallback can be asked.
+    FallbackState {
+        /// Nobody has looked yet.
+        Unknown = "unknown",
+        /// It answers.
+        Ready = "ready",
+        /// It does not, or must not be asked.
+        Unavailable = "unavailable",
+    }
+}

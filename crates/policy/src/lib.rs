@@ -22,12 +22,14 @@
 //! | which ends are followed by a restart, and of whom | [`ExitRules`], through [`Decide::with_exit_rules`] |
 //! | how many restarts within a time | [`Intensity`], through [`Decide::with_limit`] |
 //! | all of it, with a breaker and a journal | [`RestartPolicy`] |
+//! | whether a request may be served by something else | [`FallbackPolicy`] |
 //!
 //! `docs/COMING_FROM.md` maps the words of OTP, Akka, Kubernetes and systemd to these.
 
 mod backoff;
 mod backoff_policy;
 mod breaker;
+mod consent;
 mod decide;
 mod ending;
 mod exit_rules;
@@ -47,6 +49,7 @@ pub use breaker::{
     Breaker, BreakerConfig, BreakerState, InvalidBreaker, Outcome, ParseTripCauseError, Permit, Refused, Trip,
     TripCause,
 };
+pub use consent::{AliasConsent, Consented, FallbackPolicy, NotConsented, RequestConsent};
 pub use decide::{Decide, Decision, Failure, Severity};
 pub use ending::{Ending, ExitClass, ExitStatus, ParseExitStatusError};
 pub use exit_rules::{ExitAction, ExitRule, ExitRules, OnExit, ParseRestartModeError, RestartMode, Ruled};

@@ -12,20 +12,31 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use hyper::Response;
 use hyper::http::request::Parts;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::Refusal;
 use crate::answer::Body;
 
 mod accept;
+mod collect;
 mod config;
+mod connection;
+mod door;
+mod framing;
 mod identity;
+mod link;
+mod stopping;
 mod tokens;
+mod wire;
+
+use connection::Core;
+use door::Door;
 
 pub use accept::Acceptor;
 pub use config::{FrontConfig, Limits, needs_tokens};
@@ -84,7 +95,8 @@ pub enum Stop {
 
 /// The side that clients see.
 pub struct Front {
-    core: Arc<accept::Core>,
+    config: FrontConfig,
+    service: Arc<dyn Service>,
 }
 
 // === impl Front ===
@@ -93,14 +105,23 @@ impl Front {
     /// A front before `service`.
     #[must_use]
     pub fn new(config: FrontConfig, service: Arc<dyn Service>) -> Self {
-        Self { core: Arc::new(accept::Core { config, service }) }
+        Self { config, service }
     }
 
     /// Serves whoever connects to `acceptor`, under the port of `address`. Resolves when `stop` has said [`Stop::Drain`] and
     /// the last connection has ended, or at once with [`Stop::Abort`] or when its sender is gone. Dropping the future closes
     /// every connection.
     pub async fn serve<A: Acceptor>(self, acceptor: A, address: SocketAddr, stop: watch::Receiver<Stop>) {
-        accept::run(self.core, acceptor, address, stop).await;
+        let core = Core {
+            door: Door::new(&self.config, address),
+            limits: self.config.limits,
+            service: self.service,
+            budget: Arc::default(),
+            stopping: Arc::default(),
+            at_work: AtomicUsize::new(0),
+            freed: Notify::new(),
+        };
+        accept::run(Arc::new(core), acceptor, stop).await;
     }
 }
 

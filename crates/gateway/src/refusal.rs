@@ -102,6 +102,8 @@ codes! {
     ClientShareExceeded = "client_share_exceeded", TOO_MANY_REQUESTS, "rate_limit_error";
     /// The headers are too large.
     HeadersTooLarge = "headers_too_large", REQUEST_HEADER_FIELDS_TOO_LARGE, "invalid_request_error";
+    /// The request is of another HTTP than 1.1.
+    HttpVersionNotSupported = "http_version_not_supported", HTTP_VERSION_NOT_SUPPORTED, "invalid_request_error";
     /// A bug of the gateway.
     InternalError = "internal_error", INTERNAL_SERVER_ERROR, "server_error";
     /// The server died of this request or beside it, and it cannot be replayed.

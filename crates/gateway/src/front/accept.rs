@@ -1,20 +1,19 @@
 //! The accept loop: who gets a connection, who gives one up, and how it ends.
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use http_body_util::BodyExt as _;
-use hyper::service::service_fn;
-use hyper::{Request, Response};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{self, AbortHandle, JoinError, JoinSet};
+use tokio::time::{Instant, sleep_until};
 
-use super::{ClientKey, Departure, FrontConfig, Incoming, RequestId, Service, Stop};
-use crate::answer::Body;
-use crate::{Code, Refusal};
+use super::Stop;
+use super::connection::{self, Core};
+use super::link::{Link, Taken, Which};
 
 /// What connections come from.
 pub trait Acceptor: Send + Sync + 'static {
@@ -28,64 +27,156 @@ impl Acceptor for TcpListener {
     }
 }
 
-pub(super) struct Core {
-    pub(super) config: FrontConfig,
-    pub(super) service: Arc<dyn Service>,
+/// The open connections.
+struct Connections {
+    core: Arc<Core>,
+    tasks: JoinSet<()>,
+    links: HashMap<task::Id, (AbortHandle, Arc<Link>)>,
+    intake: Intake,
 }
 
-pub(super) async fn run<A: Acceptor>(
-    core: Arc<Core>,
-    acceptor: A,
-    _address: SocketAddr,
-    mut stop: watch::Receiver<Stop>,
-) {
-    let mut connections = JoinSet::new();
+/// Where the next connection comes from.
+#[derive(Default)]
+struct Intake {
+    /// One that was accepted while every other has a request on it.
+    waiting: Option<(TcpStream, SocketAddr)>,
+    /// Until when nothing is accepted, because the last attempt failed.
+    resting: Option<Instant>,
+}
+
+/// Whether a connection was given up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Evicted {
+    One,
+    None,
+}
+
+/// Accepts connections until `stop` says otherwise, and ends with the last of them.
+pub(super) async fn run<A: Acceptor>(core: Arc<Core>, acceptor: A, mut stop: watch::Receiver<Stop>) {
+    let mut connections = Connections::new(core);
     loop {
         tokio::select! {
-            changed = stop.wait_for(|stop| *stop != Stop::Not) => {
-                if matches!(changed.as_deref(), Ok(Stop::Drain)) {
-                    while connections.join_next().await.is_some() {}
-                }
-                return;
-            }
-            accepted = acceptor.accept() => match accepted {
-                Ok((stream, peer)) => {
-                    let _ = stream.set_nodelay(true);
-                    connections.spawn(serve(Arc::clone(&core), stream, peer));
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "accept.failed");
-                    tokio::time::sleep(core.config.limits.accept_pause).await;
-                }
+            biased;
+            stopped = stop.wait_for(|stop| *stop != Stop::Not) => match stopped.as_deref() {
+                Ok(Stop::Drain) => break,
+                Ok(Stop::Abort | Stop::Not) | Err(_) => return,
             },
-            Some(_) = connections.join_next() => {}
+            Some(ended) = connections.tasks.join_next_with_id() => connections.ended(ended),
+            accepted = connections.intake.next(&connections.core, &acceptor) => match accepted {
+                Ok((stream, peer)) => connections.admit(stream, peer),
+                Err(error) => connections.failed(&error),
+            }
+        }
+    }
+    // No new client is left waiting in the queue of a listener that nobody serves.
+    drop(acceptor);
+    connections.drain();
+    tokio::select! {
+        _ = stop.wait_for(|stop| *stop == Stop::Abort) => {}
+        () = async { while connections.tasks.join_next().await.is_some() {} } => {}
+    }
+}
+
+// === impl Connections ===
+
+impl Connections {
+    fn new(core: Arc<Core>) -> Self {
+        Self { core, tasks: JoinSet::new(), links: HashMap::new(), intake: Intake::default() }
+    }
+
+    fn admit(&mut self, stream: TcpStream, peer: SocketAddr) {
+        if self.links.len() >= self.core.limits.connections && self.evict() == Evicted::None {
+            self.intake.waiting = Some((stream, peer));
+            return;
+        }
+        // Frames of a stream are small, and each is wanted at once.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%peer, %error, "connection.broken");
+            return;
+        }
+        let link = Arc::new(Link::new(Instant::now()));
+        let task = self.tasks.spawn(connection::serve(Arc::clone(&self.core), Arc::clone(&link), stream, peer));
+        self.links.insert(task.id(), (task, link));
+    }
+
+    /// Gives up the connection that has been without a request for the longest.
+    fn evict(&mut self) -> Evicted {
+        let idle = self.links.iter().filter_map(|(id, (_, link))| Some((link.idle_since()?, *id)));
+        let mut idle: Vec<_> = idle.collect();
+        idle.sort_unstable();
+        for (_, id) in idle {
+            if self.take(id, Which::Spare) == Evicted::One {
+                return Evicted::One;
+            }
+        }
+        Evicted::None
+    }
+
+    fn take(&mut self, id: task::Id, which: Which) -> Evicted {
+        match self.links.get(&id) {
+            Some((task, link)) if link.evict(which) == Taken::Yes => {
+                task.abort();
+                self.links.remove(&id);
+                Evicted::One
+            }
+            Some(_) | None => Evicted::None,
+        }
+    }
+
+    fn ended(&mut self, ended: Result<(task::Id, ()), JoinError>) {
+        let id = match ended {
+            Ok((id, ())) => id,
+            Err(error) => {
+                if error.is_panic() {
+                    tracing::error!("connection.panicked");
+                }
+                error.id()
+            }
+        };
+        self.links.remove(&id);
+        self.core.freed.notify_one();
+    }
+
+    /// Out of file descriptors, mostly: rests, and gives up a connection that nobody uses. Never ends the loop.
+    fn failed(&mut self, error: &io::Error) {
+        match error.kind() {
+            // The client was gone before it was accepted.
+            io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted => {}
+            kind => {
+                tracing::warn!(%error, ?kind, "accept.failed");
+                self.evict();
+                self.intake.resting = Some(Instant::now() + self.core.limits.accept_pause);
+            }
+        }
+    }
+
+    /// Closes what is idle, and lets the others see that there is no next request.
+    fn drain(&mut self) {
+        self.core.stopping.drain();
+        self.intake.waiting = None;
+        let all: Vec<_> = self.links.keys().copied().collect();
+        for id in all {
+            self.take(id, Which::Idle);
         }
     }
 }
 
-async fn serve(core: Arc<Core>, stream: TcpStream, peer: SocketAddr) {
-    let departure = Departure::default();
-    let answer = |request: Request<hyper::body::Incoming>| {
-        let core = Arc::clone(&core);
-        let gone = departure.gone();
-        async move {
-            let (head, body) = request.into_parts();
-            let id = RequestId::of(&head.headers);
-            if let Err(refusal) = core.service.route(&head) {
-                return Ok(refusal.response().map(Body::from));
-            }
-            let limit = core.config.limits.body_bytes;
-            let answer: Result<Response<Body>, hyper::Error> =
-                match http_body_util::Limited::new(body, limit).collect().await.map(|body| body.to_bytes()) {
-                    Ok(body) => {
-                        let incoming = Incoming { head, body, peer, client: ClientKey::Address(peer.ip()), id, gone };
-                        Ok(core.service.call(incoming).await)
-                    }
-                    Err(_) => Ok(Refusal::new(Code::BodyTooLarge, "The body is too large.").response().map(Body::from)),
-                };
-            answer
+// === impl Intake ===
+
+impl Intake {
+    /// The next connection. Safe to drop.
+    async fn next<A: Acceptor>(&mut self, core: &Core, acceptor: &A) -> io::Result<(TcpStream, SocketAddr)> {
+        if self.waiting.is_some() {
+            // A connection becomes idle, or one ends.
+            core.freed.notified().await;
         }
-    };
-    let io = hyper_util::rt::TokioIo::new(stream);
-    let _ = hyper::server::conn::http1::Builder::new().serve_connection(io, service_fn(answer)).await;
+        if let Some(waiting) = self.waiting.take() {
+            return Ok(waiting);
+        }
+        if let Some(until) = self.resting {
+            sleep_until(until).await;
+            self.resting = None;
+        }
+        acceptor.accept().await
+    }
 }

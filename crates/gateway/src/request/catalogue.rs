@@ -39,7 +39,7 @@ pub struct Served {
     pub dialect: Dialect,
     /// The temperature when the request has none.
     pub temperature: Temperature,
-    /// How many tokens there are, if known: a token id is below it.
+    /// How many tokens there are, if known (see [`vocabulary`]): a token id is below it.
     pub vocabulary: Option<u32>,
     /// Whether requests for it may be answered by the fallback without asking for it.
     pub consent: Consent,
@@ -229,6 +229,16 @@ impl Served {
             ..Self::mlx_lm(name, server)
         }
     }
+}
+
+/// How many tokens a model has, by its `config.json`: as many as its last layer has rows, which may be more than its tokenizer
+/// knows. `None` if the file does not say.
+#[must_use]
+pub fn vocabulary(config: &[u8]) -> Option<u32> {
+    let config: Value = serde_json::from_slice(config).ok()?;
+    // A model with eyes keeps what is about words in a part of its own.
+    let inner = config.get("text_config").and_then(|text| text.get("vocab_size"));
+    inner.or_else(|| config.get("vocab_size"))?.as_u64()?.try_into().ok()
 }
 
 /// A client's word for people to read: short, and without anything that a terminal would act on.

@@ -56,6 +56,12 @@ pub trait Observer: Send + Sync + 'static {
     /// A request waits for `server`, which is asleep.
     fn wanted(&self, server: &str);
 
+    /// A request is sent to `server`; what is returned is dropped when it has left. Keeps the server from being put to sleep.
+    fn in_use(&self, server: &str) -> Option<Box<dyn Send + Sync>> {
+        let _ = server;
+        None
+    }
+
     /// Something happened to a request.
     fn tell(&self, server: &str, epoch: u64, kind: Kind);
 }

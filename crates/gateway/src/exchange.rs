@@ -1,1 +1,132 @@
 //! One request from its first byte to its last: attempts, replay, relay and the honest end.
+//!
+//! ```text
+//!             ┌──────────────────────────── replay, continue ◀────────────────────┐
+//!             ▼                                                                    │
+//!  Ask ─▶ gate ─▶ attempt ─▶ first event ─▶ relay or assemble ─▶ whole: the answer │
+//!           │        │                          │                                  │
+//!           │ no     └─────── a fault ──────────┴──▶ verdict ──────────────────────┘
+//!           ▼                                          │ no further attempt
+//!        divert, if nothing was sent ◀─────────────────┴──▶ the error: a status, or an event and an end that no client
+//!                                                           takes for a whole answer
+//! ```
+//!
+//! How far the client has come decides what may still be done (see [`verdict`]): L0, it has seen nothing; L1, a status and
+//! comments; L2, a part of an answer.
+//!
+//! *Architecture Invariant:* all events of one answer come from one attempt. The one exception is a greedy answer, whose second
+//! generation is compared with what the client has before anything of it is sent.
+
+mod attempt;
+mod diversion;
+mod labels;
+mod life;
+mod relay;
+pub mod verdict;
+mod whole;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use hyper::Response;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::admission::{ClientKey, Gate, Quarantine, RetryBudget};
+use crate::answer::Body;
+use crate::backend::{Backend, Observer};
+use crate::divert::Fallback;
+use crate::front::RequestId;
+use crate::request::{Ask, Delivery, Digest};
+
+use life::Life;
+
+/// How long connecting to a server on this machine may take.
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// After so long without an answer a streaming client is sent a status and comments, so that it does not give up.
+const OPEN_AFTER: Duration = Duration::from_secs(20);
+
+/// A streaming client that waits is sent a comment so often.
+const COMMENT_EVERY: Duration = Duration::from_secs(10);
+
+/// A server's end is seen on its connections before it is known. After so long without news a broken connection is just that.
+const SETTLE: Duration = Duration::from_secs(2);
+
+/// One server, as the data plane reaches it.
+pub struct Route {
+    /// What it is, for `x-mlx-tree-backend`: `mlx_lm`.
+    pub kind: Arc<str>,
+    /// Its name.
+    pub server: Arc<str>,
+    /// Who may go to it.
+    pub gate: Gate,
+    /// What it is doing.
+    pub backend: watch::Receiver<Backend>,
+    /// Who took it down.
+    pub quarantine: Mutex<Quarantine<Digest>>,
+    /// How many requests may be sent to it a second time.
+    pub retries: Mutex<RetryBudget>,
+}
+
+/// What all exchanges share.
+pub struct Common {
+    /// How many requests may wait for one server.
+    pub max_queue: usize,
+    /// How long a request may wait, for its turn and for restarts together.
+    pub hold_budget: Duration,
+    /// A server that says nothing for so long is given up by the request that waits for it.
+    pub stall_timeout: Duration,
+    /// What becomes of a greedy stream that is cut.
+    pub continuation: Continuation,
+    /// Who is told.
+    pub observer: Arc<dyn Observer>,
+    /// Who else may answer.
+    pub fallback: Option<Arc<dyn Fallback>>,
+}
+
+/// What becomes of a greedy stream that is cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Continuation {
+    /// It goes on.
+    Greedy,
+    /// It ends with an error.
+    Never,
+}
+
+/// Who asks, under which number, and for how long.
+pub struct Caller {
+    /// The number.
+    pub id: RequestId,
+    /// Who shares the server with others.
+    pub client: ClientKey,
+    /// How long the client itself waits, if it says so.
+    pub patience: Option<Duration>,
+    /// Since when.
+    pub since: Instant,
+}
+
+/// Answers `ask`. Dropping the future, or the body of the answer, gives the request up.
+pub async fn exchange(common: Arc<Common>, route: Arc<Route>, ask: Ask, caller: Caller) -> Response<Body> {
+    let delivery = ask.delivery;
+    let life = match Life::begin(common, route, ask, caller) {
+        Ok(life) => life,
+        Err(refusal) => return refusal.response().map(Body::from),
+    };
+    match delivery {
+        Delivery::Whole => whole::answer(life).await,
+        Delivery::Stream { .. } => relay::answer(life).await,
+    }
+}
+
+// === impl Route ===
+
+impl Route {
+    fn quarantine<R>(&self, act: impl FnOnce(&mut Quarantine<Digest>) -> R) -> R {
+        act(&mut self.quarantine.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn retries<R>(&self, act: impl FnOnce(&mut RetryBudget) -> R) -> R {
+        act(&mut self.retries.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}

@@ -15,9 +15,11 @@ pub mod backend;
 pub mod divert;
 pub mod exchange;
 pub mod front;
+pub mod gateway;
 pub mod refusal;
 pub mod request;
 pub mod upstream;
 
 pub use backend::{Backend, BackendState, Observer};
+pub use gateway::Gateway;
 pub use refusal::{Code, Refusal};

@@ -33,6 +33,16 @@ impl ClientKey {
     }
 }
 
+impl From<crate::front::ClientKey> for ClientKey {
+    fn from(key: crate::front::ClientKey) -> Self {
+        static KEY: OnceLock<RandomState> = OnceLock::new();
+        match key {
+            crate::front::ClientKey::Token(print) => Self::Token(KEY.get_or_init(RandomState::new).hash_one(print)),
+            crate::front::ClientKey::Address(address) => Self::of_address(address),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,0 +1,303 @@
+//! One attempt: a connection of its own, its events, and what is wrong with it when something is.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::StatusCode;
+use hyper::header::CONTENT_TYPE;
+use hyper::http::uri::PathAndQuery;
+use serde_json::Value;
+use tokio::time::{Instant, timeout};
+
+use super::verdict::Fault;
+use super::{CONNECT, Common, Route, SETTLE};
+use crate::admission::{Outcome, Permit};
+use crate::answer::chunk::{self, Reading};
+use crate::answer::sse::{Event, Parser};
+use crate::request::{Ask, Endpoint, Wire};
+use crate::upstream::{self, Accept, Call, Frame, Verb};
+
+/// How much of an error's body is read.
+const ERROR_LIMIT: usize = 64 << 10;
+
+/// How large an answer is that comes as one object.
+const WHOLE_LIMIT: usize = 64 << 20;
+
+/// A server that streams notices a lost reader when it writes next: after about as long as its writes were apart.
+const NOTICED_AFTER: u32 = 3;
+
+/// An attempt that answers.
+pub(super) struct Running {
+    pub(super) first: First,
+    line: Line,
+}
+
+/// What an answer begins with.
+pub(super) enum First {
+    /// The data of an event; more may follow.
+    Event(Bytes),
+    /// One object, which is all of it.
+    Object(Bytes),
+}
+
+/// What comes next.
+pub(super) enum Next {
+    /// The data of an event.
+    Data(Bytes),
+    /// A comment, as the server wrote it.
+    Comment(Bytes),
+    /// `[DONE]`.
+    Done,
+    /// The connection is closed, and says by nothing whether this was all.
+    Closed,
+}
+
+/// The connection of an attempt, and the permit that it has.
+struct Line {
+    body: upstream::Body,
+    events: Parser,
+    permit: Held,
+    comment: Bytes,
+    heard: Instant,
+    apart: Duration,
+    stall: Duration,
+}
+
+/// A permit in use. Dropped, the server is given the time to notice that nobody listens any more.
+struct Held {
+    permit: Option<Permit>,
+    grace: Duration,
+    /// Keeps the server from being put to sleep meanwhile.
+    _use: Option<Box<dyn Send + Sync>>,
+}
+
+/// Begins an attempt: resolves when there is something of an answer.
+pub(super) async fn begin(common: &Common, route: &Route, ask: &Ask, permit: Permit) -> Result<Running, Fault> {
+    let mut held = Held { permit: Some(permit), grace: Duration::MAX, _use: common.observer.in_use(&route.server) };
+    let connecting = upstream::connect(held.address()?, CONNECT);
+    let Some(connection) = held.alive(connecting).await else { return Err(held.died()) };
+    let connection = match connection {
+        Ok(connection) => connection,
+        Err(error) => return Err(held.broken(&error).await),
+    };
+    let accept = match ask.wire {
+        Wire::Stream => Accept::Events,
+        Wire::Whole => Accept::Json,
+    };
+    let call = Call { verb: Verb::Post(ask.upstream.clone()), path: path(ask.endpoint), accept };
+    let calling = timeout(common.stall_timeout, connection.call(call));
+    let Some(called) = held.alive(calling).await else { return Err(held.died()) };
+    let attempt = match called {
+        Ok(Ok(attempt)) => attempt,
+        Ok(Err(error)) => return Err(held.broken(&error).await),
+        Err(_) => return Err(Fault::Stalled),
+    };
+    let is_stream =
+        attempt.headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
+    let mut line = Line {
+        body: attempt.body,
+        events: Parser::default(),
+        permit: held,
+        comment: Bytes::new(),
+        heard: Instant::now(),
+        apart: Duration::ZERO,
+        stall: common.stall_timeout,
+    };
+    if attempt.status != StatusCode::OK {
+        return Err(line.rejected(attempt.status).await);
+    }
+    let first = match (ask.wire, is_stream) {
+        (Wire::Stream, true) => First::Event(line.first_event(common, route).await?),
+        (Wire::Whole, false) => First::Object(line.object(common, route).await?),
+        (Wire::Stream, false) | (Wire::Whole, true) => {
+            return Err(Fault::Bad("it has another content type than was asked for".to_owned()));
+        }
+    };
+    Ok(Running { first, line })
+}
+
+const fn path(endpoint: Endpoint) -> PathAndQuery {
+    PathAndQuery::from_static(match endpoint {
+        Endpoint::Chat => "/v1/chat/completions",
+        Endpoint::Completions => "/v1/completions",
+        Endpoint::Embeddings => "/v1/embeddings",
+    })
+}
+
+// === impl Running ===
+
+impl Running {
+    /// What comes next.
+    pub(super) async fn next(&mut self, common: &Common, route: &Route) -> Result<Next, Fault> {
+        self.line.next(common, route).await
+    }
+
+    /// What a close means that came before the answer was whole.
+    pub(super) async fn cut(mut self) -> Fault {
+        self.line.permit.broken(&"it ended before it was whole").await
+    }
+
+    /// The permit, of an answer that is whole.
+    pub(super) fn into_permit(mut self) -> Option<Permit> {
+        self.line.permit.permit.take()
+    }
+}
+
+// === impl Line ===
+
+impl Line {
+    async fn next(&mut self, common: &Common, route: &Route) -> Result<Next, Fault> {
+        let event = loop {
+            if let Some(event) = self.events.next_event() {
+                break event;
+            }
+            match self.frame().await? {
+                Frame::Data(bytes) => self.events.feed(bytes),
+                Frame::End(_) => return Ok(Next::Closed),
+            }
+        };
+        match event {
+            Event::Data(data) => {
+                common.observer.progressed(&route.server);
+                Ok(Next::Data(data))
+            }
+            Event::Comment(comment) => {
+                // The comments of a prefill count up. One that says the same again is no sign of life.
+                if comment != self.comment {
+                    common.observer.progressed(&route.server);
+                    self.comment = comment.clone();
+                }
+                Ok(Next::Comment(comment))
+            }
+            Event::Done => Ok(Next::Done),
+            Event::Malformed(why) => Err(Fault::Bad(why.to_string())),
+        }
+    }
+
+    /// The next frame, as long as the server lives and says something.
+    async fn frame(&mut self) -> Result<Frame, Fault> {
+        let stall = self.stall;
+        let frame = match self.permit.alive(timeout(stall, self.body.frame())).await {
+            None => return Err(self.permit.died()),
+            Some(Err(_)) => return Err(Fault::Stalled),
+            Some(Ok(Err(broken))) => return Err(self.permit.broken(&broken).await),
+            Some(Ok(Ok(frame))) => frame,
+        };
+        let now = Instant::now();
+        self.apart = self.apart.max(now - std::mem::replace(&mut self.heard, now));
+        self.permit.grace = self.apart.saturating_mul(NOTICED_AFTER).max(Duration::from_millis(50));
+        Ok(frame)
+    }
+
+    async fn first_event(&mut self, common: &Common, route: &Route) -> Result<Bytes, Fault> {
+        loop {
+            match self.next(common, route).await? {
+                // As long as nothing is sent, an error can still be a status.
+                Next::Data(data) => match chunk::read(&data) {
+                    Ok(Reading::Chunk(_)) => return Ok(data),
+                    Ok(Reading::Failure(failure)) => return Err(Fault::Bad(failure.message)),
+                    Err(garbage) => return Err(Fault::Bad(garbage.to_string())),
+                },
+                Next::Comment(_) => {}
+                Next::Done => return Err(Fault::Bad("it is over before it has begun".to_owned())),
+                Next::Closed => return Err(self.permit.broken(&"it ended before it had begun").await),
+            }
+        }
+    }
+
+    async fn object(&mut self, common: &Common, route: &Route) -> Result<Bytes, Fault> {
+        let mut object = Vec::new();
+        loop {
+            match self.frame().await? {
+                Frame::Data(bytes) => {
+                    common.observer.progressed(&route.server);
+                    if object.len() + bytes.len() > WHOLE_LIMIT {
+                        return Err(Fault::Bad("it is too large".to_owned()));
+                    }
+                    object.extend_from_slice(&bytes);
+                }
+                // A length or chunks have been kept to, or this would not be the end.
+                Frame::End(_) if serde_json::from_slice::<serde::de::IgnoredAny>(&object).is_ok() => {
+                    return Ok(object.into());
+                }
+                Frame::End(upstream::End::Framed) => return Err(Fault::Bad("it is no JSON".to_owned())),
+                Frame::End(upstream::End::Eof) => return Err(self.permit.broken(&"it is not whole").await),
+            }
+        }
+    }
+
+    /// What the server says is wrong.
+    async fn rejected(&mut self, status: StatusCode) -> Fault {
+        let mut body = Vec::new();
+        while body.len() < ERROR_LIMIT {
+            match self.frame().await {
+                Ok(Frame::Data(bytes)) => body.extend_from_slice(&bytes),
+                Ok(Frame::End(_)) => break,
+                Err(Fault::Died) => return Fault::Died,
+                Err(_) => break,
+            }
+        }
+        self.permit.release(Outcome::Failed);
+        Fault::Rejected { status: status.as_u16(), message: words(&body) }
+    }
+}
+
+/// The words of an error, in whichever shape it comes.
+fn words(body: &[u8]) -> String {
+    let said = serde_json::from_slice::<Value>(body).ok().and_then(|value| {
+        let error = value.get("error").unwrap_or(&value);
+        error.get("message").unwrap_or(error).as_str().map(str::to_owned)
+    });
+    let text = said.unwrap_or_else(|| String::from_utf8_lossy(body).into_owned());
+    let plain = text.chars().map(|c| if c.is_control() { ' ' } else { c });
+    let text: String = plain.take(500).collect();
+    if text.trim().is_empty() { "nothing".to_owned() } else { text.trim().to_owned() }
+}
+
+// === impl Held ===
+
+impl Held {
+    fn address(&self) -> Result<std::net::SocketAddr, Fault> {
+        self.permit.as_ref().map(Permit::address).ok_or(Fault::Died)
+    }
+
+    /// What `wait` comes to, or nothing if the server goes down first.
+    async fn alive<F: Future>(&mut self, wait: F) -> Option<F::Output> {
+        let Some(permit) = &self.permit else { return None };
+        tokio::select! {
+            biased;
+            done = wait => Some(done),
+            () = permit.gone() => None,
+        }
+    }
+
+    /// The connection is of no use any more: because the server is going down, as will be known in a moment, or without that.
+    async fn broken(&mut self, how: &(impl std::fmt::Display + ?Sized)) -> Fault {
+        let Some(permit) = &self.permit else { return Fault::Died };
+        if timeout(SETTLE, permit.gone()).await.is_ok() {
+            return self.died();
+        }
+        // Nobody works on it: its connection is closed from the other side.
+        self.release(Outcome::Failed);
+        Fault::Bad(how.to_string())
+    }
+
+    fn died(&mut self) -> Fault {
+        self.release(Outcome::BackendDied);
+        Fault::Died
+    }
+
+    fn release(&mut self, outcome: Outcome) {
+        if let Some(permit) = self.permit.take() {
+            permit.finish(outcome);
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Some(permit) = self.permit.take() {
+            permit.linger(self.grace);
+        }
+    }
+}

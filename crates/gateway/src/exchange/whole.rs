@@ -1,0 +1,121 @@
+//! A plain answer: collected from a stream, so nothing is sent before all of it is there.
+
+use bytes::Bytes;
+use hyper::Response;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::attempt::{First, Next, Running};
+use super::diversion;
+use super::labels::{Labels, Shape};
+use super::life::Life;
+use super::verdict::{Fault, Level, Repeatable, Verdict};
+use crate::Refusal;
+use crate::answer::Body;
+use crate::answer::assemble::{ANSWER_LIMIT, Assembly, Kind};
+use crate::answer::transcript::{self, Ending, Transcript};
+use crate::request::Endpoint;
+
+/// Serves a client that wants one JSON object.
+pub(super) async fn answer(mut life: Life) -> Response<Body> {
+    match served(&mut life).await {
+        Ok(bytes) => Labels::of(&life).response(Shape::Json, Body::whole(bytes)),
+        Err(refusal) => diversion::or_refuse(life, refusal).await,
+    }
+}
+
+async fn served(life: &mut Life) -> Result<Bytes, Refusal> {
+    loop {
+        let running = life.first_event(Level::Nothing).await?;
+        let fault = match collect(life, running).await {
+            Ok(answer) => return Ok(answer),
+            Err(fault) => fault,
+        };
+        match life.judge(&fault, Level::Nothing, Repeatable::No) {
+            Verdict::Replay | Verdict::Continue => {}
+            Verdict::Quarantine(refusal) | Verdict::Fail(refusal) => return Err(refusal),
+        }
+    }
+}
+
+async fn collect(life: &Life, mut running: Running) -> Result<Bytes, Fault> {
+    let first = match &running.first {
+        First::Event(data) => data.clone(),
+        First::Object(object) => {
+            let object = with_model(object, &life.ask.model);
+            life.finished(running);
+            return Ok(object);
+        }
+    };
+    let kind = match life.ask.endpoint {
+        Endpoint::Chat => Kind::Chat,
+        Endpoint::Completions | Endpoint::Embeddings => Kind::Completion,
+    };
+    let mut assembly = Assembly::new(kind, ANSWER_LIMIT);
+    let mut transcript = Transcript::new(life.ask.model.clone(), 0);
+    let mut next = Next::Data(first);
+    loop {
+        match next {
+            Next::Data(data) => match transcript.take(&data) {
+                transcript::Verdict::Chunk(_) => {
+                    assembly.take(&data).map_err(|why| Fault::Bad(why.to_string()))?;
+                }
+                transcript::Verdict::Failure(failure) => return Err(Fault::Bad(failure.message)),
+                transcript::Verdict::Garbage(why) => return Err(Fault::Bad(why.to_string())),
+                transcript::Verdict::Late => {}
+            },
+            Next::Comment(_) => {}
+            Next::Done | Next::Closed => {
+                let closed = matches!(next, Next::Closed);
+                if !closed {
+                    transcript.done();
+                }
+                match transcript.ending() {
+                    Ending::Whole => {}
+                    Ending::WholeWithoutDone => tracing::warn!("an answer without [DONE], whole otherwise"),
+                    Ending::Cut if closed => return Err(running.cut().await),
+                    Ending::Cut => return Err(Fault::Bad("it is over without a finish reason".to_owned())),
+                }
+                let answer = assembly.finish(&life.ask.model).map_err(|why| Fault::Bad(why.to_string()))?;
+                life.finished(running);
+                return Ok(answer);
+            }
+        }
+        next = running.next(&life.common, &life.route).await?;
+    }
+}
+
+/// The object with the name that the client knows the model by. All else keeps its bytes.
+fn with_model(object: &Bytes, model: &str) -> Bytes {
+    #[derive(Deserialize)]
+    struct Named<'a> {
+        #[serde(borrow, default)]
+        model: Option<&'a RawValue>,
+    }
+    let Ok(text) = std::str::from_utf8(object) else { return object.clone() };
+    let Ok(Named { model: Some(old) }) = serde_json::from_str(text) else { return object.clone() };
+    // Both are slices of the same text, so this is a plain distance.
+    let start = old.get().as_ptr().addr() - text.as_ptr().addr();
+    let quoted = serde_json::Value::from(model).to_string();
+    let mut out = Vec::with_capacity(object.len() + quoted.len());
+    out.extend_from_slice(&object[..start]);
+    out.extend_from_slice(quoted.as_bytes());
+    out.extend_from_slice(&object[start + old.get().len()..]);
+    out.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_models_name_is_exchanged() {
+        let given = |text: &'static str| with_model(&Bytes::from_static(text.as_bytes()), "q\"4");
+        assert_eq!(
+            given(r#"{"a": 1.50, "model": "default_model", "b":[]}"#),
+            r#"{"a": 1.50, "model": "q\"4", "b":[]}"#
+        );
+        assert_eq!(given(r#"{"a":{"model":"x"}}"#), r#"{"a":{"model":"x"}}"#);
+        assert_eq!(given("[]"), "[]");
+    }
+}

@@ -18,7 +18,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use hyper::Response;
 use hyper::http::request::Parts;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 
 use crate::Refusal;
 use crate::answer::Body;
@@ -31,7 +31,7 @@ mod door;
 mod framing;
 mod identity;
 mod link;
-mod stopping;
+mod signals;
 mod tokens;
 mod wire;
 
@@ -117,9 +117,8 @@ impl Front {
             limits: self.config.limits,
             service: self.service,
             budget: Arc::default(),
-            stopping: Arc::default(),
+            signals: Arc::default(),
             at_work: AtomicUsize::new(0),
-            freed: Notify::new(),
         };
         accept::run(Arc::new(core), acceptor, stop).await;
     }

@@ -134,7 +134,7 @@ impl Connections {
             }
         };
         self.links.remove(&id);
-        self.core.freed.notify_one();
+        self.core.signals.free();
     }
 
     /// Out of file descriptors, mostly: rests, and gives up a connection that nobody uses. Never ends the loop.
@@ -152,7 +152,7 @@ impl Connections {
 
     /// Closes what is idle, and lets the others see that there is no next request.
     fn drain(&mut self) {
-        self.core.stopping.drain();
+        self.core.signals.drain();
         self.intake.waiting = None;
         let all: Vec<_> = self.links.keys().copied().collect();
         for id in all {
@@ -168,7 +168,7 @@ impl Intake {
     async fn next<A: Acceptor>(&mut self, core: &Core, acceptor: &A) -> io::Result<(TcpStream, SocketAddr)> {
         if self.waiting.is_some() {
             // A connection becomes idle, or one ends.
-            core.freed.notified().await;
+            core.signals.freed().await;
         }
         if let Some(waiting) = self.waiting.take() {
             return Ok(waiting);

@@ -20,14 +20,13 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
 use super::collect::{self, Budget, Failure, Held};
 use super::config::Limits;
 use super::door::{self, Door, Page};
 use super::link::{End, Link};
-use super::stopping::Stopping;
+use super::signals::Signals;
 use super::tokens::Fingerprint;
 use super::wire::Wire;
 use super::{ClientKey, Incoming, REQUEST_ID, RequestId, Route, Service};
@@ -43,18 +42,16 @@ pub(super) struct Core {
     pub(super) service: Arc<dyn Service>,
     pub(super) door: Door,
     pub(super) budget: Arc<Budget>,
-    pub(super) stopping: Arc<Stopping>,
+    pub(super) signals: Arc<Signals>,
     /// Requests that are being served, without probes.
     pub(super) at_work: AtomicUsize,
-    /// A connection has become idle.
-    pub(super) freed: Notify,
 }
 
 /// Serves a connection until it ends.
 pub(super) async fn serve(core: Arc<Core>, link: Arc<Link>, stream: TcpStream, peer: SocketAddr) {
     let presence = Presence(link);
     let link = &presence.0;
-    let wire = Wire::new(stream, Arc::clone(link), Arc::clone(&core.stopping), &core.limits);
+    let wire = Wire::new(stream, Arc::clone(link), Arc::clone(&core.signals), &core.limits);
     let answer = |request: Request<hyper::body::Incoming>| {
         let turn = Turn { core: Arc::clone(&core), link: Arc::clone(link), load: Load::None, held: None };
         Box::pin(async move { Ok::<_, Infallible>(turn.answer(request, peer).await) })
@@ -69,7 +66,7 @@ pub(super) async fn serve(core: Arc<Core>, link: Arc<Link>, stream: TcpStream, p
     }
     let stream = library.into_parts().io.into_inner();
     link.finish(Instant::now());
-    core.freed.notify_one();
+    core.signals.free();
     close(stream, link.end(), core.limits.linger).await;
 }
 
@@ -164,7 +161,7 @@ impl Turn {
             page.mark(headers);
         }
         // What follows a body in chunks is not read, whatever it is; nor is what follows one that was not read.
-        if chunked || known.rest == Rest::Body || self.core.stopping.is_draining() {
+        if chunked || known.rest == Rest::Body || self.core.signals.is_draining() {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         response.map(|body| Answer { body, turn: self, cut: None })
@@ -238,8 +235,7 @@ impl Drop for Turn {
         if self.load == Load::Work {
             self.core.at_work.fetch_sub(1, Ordering::Relaxed);
         }
-        self.link.answered(Instant::now());
-        self.core.freed.notify_one();
+        self.link.answered();
     }
 }
 

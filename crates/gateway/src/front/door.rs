@@ -73,7 +73,7 @@ impl Door {
             (Some(_) | None, _) => false,
         };
         if !known {
-            let message = format!("The `Host` header does not name this server: it goes by {}.", self.hosts.join(", "));
+            let message = "The `Host` header does not name this server; see the gateway's `hosts`.";
             return Err(Refusal::new(Code::HostNotAllowed, message));
         }
         let mut origins = headers.get_all(ORIGIN).iter();

@@ -13,8 +13,9 @@ use crate::Refusal;
 
 const IDLE: u8 = 0;
 const BUSY: u8 = 1;
-const EVICTED: u8 = 2;
+const WRITING: u8 = 2;
 const ENDING: u8 = 3;
+const EVICTED: u8 = 4;
 
 const NO_FLUSH: u8 = 0;
 const FLUSH_WANTED: u8 = 1;
@@ -28,12 +29,15 @@ const STALLED: u8 = 2;
 #[derive(Debug)]
 pub(super) struct Link {
     opened: Instant,
-    /// Idle until the head of a request is complete, and again when its answer has been given.
+    /// ```text
+    /// Idle ── begin ──▶ Busy ── answered ──▶ Writing ── has_flushed ──▶ Idle
+    ///   └──── evict ──▶ Evicted ◀── evict ── Ending ◀── finish ── any of them
+    /// ```
     phase: AtomicU8,
     /// When it became idle, in milliseconds since it was opened.
     idle_at: AtomicU64,
-    /// The wire, which waits for the answer before it reads the next request.
-    answered: AtomicWaker,
+    /// The wire, which waits for the end of the answer before it reads the next request.
+    idle: AtomicWaker,
     /// Why the bytes that came are no request.
     refusal: Mutex<Option<Refusal>>,
     flush: AtomicU8,
@@ -81,7 +85,7 @@ impl Link {
             opened: now,
             phase: AtomicU8::new(IDLE),
             idle_at: AtomicU64::new(0),
-            answered: AtomicWaker::new(),
+            idle: AtomicWaker::new(),
             refusal: Mutex::new(None),
             flush: AtomicU8::new(NO_FLUSH),
             flushed: AtomicWaker::new(),
@@ -105,8 +109,29 @@ impl Link {
 
     /// There will be no more requests.
     pub(super) fn finish(&self, now: Instant) {
-        self.answered(now);
-        self.change(IDLE, ENDING);
+        self.rest_since(now);
+        for phase in [IDLE, BUSY, WRITING] {
+            self.change(phase, ENDING);
+        }
+    }
+
+    /// The answer has been given. The connection is idle when it is written.
+    pub(super) fn answered(&self) {
+        self.change(BUSY, WRITING);
+    }
+
+    /// Resolves when the answer has been given and written.
+    pub(super) fn poll_idle(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.idle.register(cx.waker());
+        match self.phase.load(Ordering::Acquire) {
+            BUSY | WRITING => Poll::Pending,
+            _ => Poll::Ready(()),
+        }
+    }
+
+    fn rest_since(&self, now: Instant) {
+        let since = now.saturating_duration_since(self.opened).as_millis();
+        self.idle_at.store(u64::try_from(since).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
     fn change(&self, from: u8, to: u8) -> Taken {
@@ -114,20 +139,6 @@ impl Link {
             Ok(_) => Taken::Yes,
             Err(_) => Taken::No,
         }
-    }
-
-    /// The answer has been given, so that the next request may be read.
-    pub(super) fn answered(&self, now: Instant) {
-        let since = now.saturating_duration_since(self.opened).as_millis();
-        self.idle_at.store(u64::try_from(since).unwrap_or(u64::MAX), Ordering::Relaxed);
-        self.change(BUSY, IDLE);
-        self.answered.wake();
-    }
-
-    /// Resolves when the answer has been given.
-    pub(super) fn poll_answered(&self, cx: &mut Context<'_>) -> Poll<()> {
-        self.answered.register(cx.waker());
-        if self.phase.load(Ordering::Acquire) == BUSY { Poll::Pending } else { Poll::Ready(()) }
     }
 
     /// Since when there has been no request on it, if there is none.
@@ -158,12 +169,19 @@ impl Link {
         Poll::Pending
     }
 
-    /// All that was written is with the operating system.
-    pub(super) fn has_flushed(&self) {
+    /// All that was written is with the operating system. Answers whether the connection has become idle with that.
+    pub(super) fn has_flushed(&self) -> Taken {
         if self.flush.load(Ordering::Acquire) == FLUSH_WANTED {
             self.flush.store(FLUSHED, Ordering::Release);
             self.flushed.wake();
         }
+        if self.phase.load(Ordering::Acquire) != WRITING {
+            return Taken::No;
+        }
+        self.rest_since(Instant::now());
+        let idle = self.change(WRITING, IDLE);
+        self.idle.wake();
+        idle
     }
 
     /// The client has left.

@@ -19,7 +19,7 @@ use tokio::time::{Instant, Sleep};
 use super::config::Limits;
 use super::framing::{Framing, Next, Part, Verdict};
 use super::link::{Link, Taken};
-use super::stopping::Stopping;
+use super::signals::Signals;
 use crate::{Code, Refusal};
 
 /// What the library reads in place of a request that was refused.
@@ -36,7 +36,7 @@ const AHEAD: usize = 64 << 10;
 pub(super) struct Wire<S> {
     stream: S,
     link: Arc<Link>,
-    stopping: Arc<Stopping>,
+    signals: Arc<Signals>,
     framing: Framing,
     limits: Limits,
     inbound: Inbound,
@@ -80,11 +80,11 @@ struct Alarm(Option<Pin<Box<Sleep>>>);
 // === impl Wire ===
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
-    pub(super) fn new(stream: S, link: Arc<Link>, stopping: Arc<Stopping>, limits: &Limits) -> Self {
+    pub(super) fn new(stream: S, link: Arc<Link>, signals: Arc<Signals>, limits: &Limits) -> Self {
         Self {
             stream,
             link,
-            stopping,
+            signals,
             framing: Framing::new(limits),
             limits: limits.clone(),
             inbound: Inbound { bytes: Vec::new(), start: 0, end: 0, piece: PIECE },
@@ -132,8 +132,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
 
     /// A request is over: waits for its answer, and sees whether the client leaves.
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.link.poll_answered(cx).is_ready() {
-            let more = self.closing == Closing::Not && !self.stopping.is_draining();
+        if self.link.poll_idle(cx).is_ready() {
+            let more = self.closing == Closing::Not && !self.signals.is_draining();
             if more && self.framing.next() == Next::Allowed {
                 self.since = Instant::now();
             } else {
@@ -155,7 +155,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     /// More bytes are needed.
     fn poll_more(&mut self, cx: &mut Context<'_>, part: Part) -> Poll<io::Result<()>> {
         let waiting = part == Part::Head && self.inbound.len() == 0;
-        if waiting && self.stopping.is_draining() {
+        if waiting && self.signals.is_draining() {
             self.closing = Closing::Now;
             return Poll::Ready(Ok(()));
         }
@@ -254,7 +254,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Write for Wire<S> {
         let wire = self.get_mut();
         let flushed = Pin::new(&mut wire.stream).poll_flush(cx);
         ready!(wire.watch(cx, flushed))?;
-        wire.link.has_flushed();
+        if wire.link.has_flushed() == Taken::Yes {
+            wire.signals.free();
+        }
         Poll::Ready(Ok(()))
     }
 

@@ -6,7 +6,7 @@ use mlx_tree_gateway::front::Stop;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
-use crate::stand::{Stand, Told, soon};
+use crate::stand::{BIG, Stand, Told, soon};
 
 const HOLD: &str = "GET /hold HTTP/1.1\r\nHost: HOST\r\n\r\n";
 const GET: &str = "GET /health HTTP/1.1\r\nHost: HOST\r\n\r\n";
@@ -136,6 +136,26 @@ async fn draining_closes_what_is_idle_and_finishes_the_rest() {
     assert_eq!((answer.body.as_str(), answer.header("connection")), ("held", Some("close")));
     busy.assert_closed().await;
     drop(busy);
+    soon(stand.serving).await.expect("it ends by itself");
+}
+
+#[tokio::test]
+async fn an_answer_that_is_still_being_written_is_no_idle_connection() {
+    let mut stand = Stand::limited(|limits| (limits.connections, limits.reserved) = (1, 0)).await;
+    let mut slow = stand.client().await;
+    slow.send("GET /big HTTP/1.1\r\nHost: HOST\r\n\r\n").await;
+    assert_eq!(stand.next().await, Told::Called);
+    slow.until("\r\n\r\nx").await;
+    // Neither somebody who wants the connection nor the end of the front takes it away.
+    let mut other = stand.client().await;
+    other.send(GET).await;
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    stand.stop.send_replace(Stop::Drain);
+    soon(async { while TcpStream::connect(stand.address).await.is_ok() {} }).await;
+    assert_eq!(slow.rest().await.len(), BIG - 1);
+    drop(slow);
     soon(stand.serving).await.expect("it ends by itself");
 }
 

@@ -247,6 +247,15 @@ async fn a_panic_is_a_500_and_nobody_else_notices() {
 }
 
 #[tokio::test]
+async fn a_panic_in_a_stream_breaks_that_stream_only() {
+    let stand = Stand::new().await;
+    let mut client = stand.client().await;
+    client.send("GET /panic-later HTTP/1.1\r\nHost: HOST\r\n\r\n").await;
+    assert!(!client.rest().await.contains("\r\n0\r\n"));
+    assert_eq!(stand.ask(GET).await.status, 200);
+}
+
+#[tokio::test]
 async fn a_stream_that_is_cut_says_its_last_words_and_does_not_look_whole() {
     let stand = Stand::new().await;
     for _ in 0..50 {

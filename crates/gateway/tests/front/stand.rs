@@ -22,6 +22,9 @@ use tokio::time::timeout;
 /// Nothing here takes so long, unless it never comes.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
+/// More than the operating system takes for a client that does not read.
+pub(crate) const BIG: usize = 64 << 20;
+
 /// Waits for what must come.
 pub(crate) async fn soon<T>(future: impl Future<Output = T>) -> T {
     timeout(PATIENCE, future).await.expect("it must happen")
@@ -57,7 +60,9 @@ impl Service for Nasty {
     fn route(&self, head: &Parts) -> Result<Route, Refusal> {
         match (&head.method, head.uri.path()) {
             (&Method::GET | &Method::HEAD, "/health") => Ok(Route::Probe),
-            (&Method::GET, "/stream" | "/cut" | "/hold" | "/panic" | "/empty" | "/relay") => Ok(Route::Work),
+            (&Method::GET, "/big" | "/panic-later" | "/stream" | "/cut" | "/hold" | "/panic" | "/empty" | "/relay") => {
+                Ok(Route::Work)
+            }
             (&Method::GET, "/panic-at-once") => panic!("as asked"),
             (&Method::POST, "/echo") => require_json(head).map(|()| Route::Work),
             (_, "/echo" | "/health") => Err(Refusal::new(Code::MethodNotAllowed, "Another method.")),
@@ -97,6 +102,11 @@ impl Service for Nasty {
                     });
                     Response::new(body)
                 }
+                "/big" => Response::new(Body::whole(vec![b'x'; BIG])),
+                "/panic-later" => Response::new(Body::relay(1, |sender| async move {
+                    let _ = sender.send("some").await;
+                    panic!("as asked")
+                })),
                 "/relay" => Response::new(Body::relay(1, |sender| async move {
                     for piece in ["one ", "two ", "three"] {
                         let _ = sender.send(piece).await;

@@ -325,3 +325,7 @@ impl Alarm {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "wire/tests.rs"]
+mod tests;

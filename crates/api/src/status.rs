@@ -41,8 +41,65 @@ pub struct Status {
     pub last_exit: Option<Exit>,
     /// The latest restart decisions, oldest first: why it is not restarting, and when it will.
     pub journal: Vec<JournalEntry>,
+    /// Each server, where there is more than one; the default one, of which the keys above tell, is the first.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub servers: Vec<ServerStatus>,
     /// mlx-tree itself.
     pub supervisor: Supervisor,
+}
+
+/// One of several servers: the keys mean what those of the document mean.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ServerStatus {
+    /// What it is called.
+    pub name: String,
+    /// When it is started.
+    pub start: StartMode,
+    /// So many requests are with it now.
+    pub in_flight: u32,
+    /// The one word for it.
+    pub state: ServerState,
+    /// Its process, while there is one.
+    pub process_pid: Option<u32>,
+    /// Its automatic restarts since its supervisor was started.
+    pub restart_count: u64,
+    /// Its health checks missed in a row, right now.
+    pub health_check_failures: u32,
+    /// Its breaker's state.
+    pub circuit_breaker_state: BreakerState,
+    /// Its state, told apart as finely as it is known.
+    pub phase: Phase,
+    /// Why it is not serving, in one line; absent while it is.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reason: Option<String>,
+    /// Seconds until its next start, when one is due by itself.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub next_attempt_in_s: Option<f64>,
+    /// What it is.
+    pub server: Server,
+    /// Its breaker and the counters that drive it.
+    pub breaker: Breaker,
+    /// Its health checking.
+    pub health: Health,
+    /// Its own children: server, health and breaker.
+    pub children: Vec<Child>,
+    /// How its last process ended, if one has.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub last_exit: Option<Exit>,
+    /// The latest restart decisions about it, oldest first.
+    pub journal: Vec<JournalEntry>,
+}
+
+/// When a server is started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StartMode {
+    /// With the tree, and it stays.
+    Always,
+    /// With the tree, if there is room; it may sleep later.
+    Preload,
+    /// When a request asks for it; it may sleep later.
+    OnDemand,
 }
 
 /// The supervised server.

@@ -63,6 +63,7 @@ fn full() -> Status {
             reason: "exited with code 1".to_owned(),
             decision: "breaker opened (5 restarts in a row failed)".to_owned(),
         }],
+        servers: Vec::new(),
         supervisor: Supervisor {
             pid: 4700,
             version: "1.2.3".to_owned(),

@@ -52,6 +52,7 @@ impl Operator for Counting {
             children: Vec::new(),
             last_exit: None,
             journal: Vec::new(),
+            servers: Vec::new(),
             supervisor: Supervisor { pid: 1, version: "0".to_owned(), uptime_s: 0.0, control: None, state_dir: None },
         }
     }

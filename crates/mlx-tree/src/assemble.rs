@@ -8,15 +8,17 @@ use std::sync::Arc;
 use mlx_tree_process::Grace;
 use mlx_tree_process::state::InstanceLock;
 use mlx_tree_provision::model::Network;
-use mlx_tree_settings::{Environment, RestartMode, Settings};
+use mlx_tree_settings::{Environment, RestartMode, ServerSettings, Settings, StartMode};
 use mlx_tree_supervision::{ChildSpec, Restart};
+use mlx_tree_workers::SERVER;
+use mlx_tree_workers::availability::StartTimes;
 use mlx_tree_workers::breaker::History;
 use mlx_tree_workers::bus::Bus;
 use mlx_tree_workers::clock::Clock;
 use mlx_tree_workers::health::{HealthNumbers, Served, Spans};
 use mlx_tree_workers::server::profile::{CommandParts, Profile};
 use mlx_tree_workers::server::{Blueprint, GuardKeeper, LogBook, PortChoice, WarmUp, probe};
-use mlx_tree_workers::tree::{Plan, no_server};
+use mlx_tree_workers::tree::{MemoryPlan, Plan, ServerPlan, Start, no_server};
 use tokio::sync::Semaphore;
 
 use crate::prepare::Prepared;
@@ -40,88 +42,174 @@ pub(crate) enum Label {
 /// What a plan needs beside the settings.
 pub(crate) struct Parts {
     pub(crate) prepared: Prepared,
-    pub(crate) instance: Option<Arc<InstanceLock>>,
+    pub(crate) places: Places,
     pub(crate) guard: Vec<OsString>,
     pub(crate) children: Vec<ChildSpec>,
     pub(crate) label: Label,
     pub(crate) bus: Bus,
 }
 
+/// Where the servers keep their locks, records and histories.
+pub(crate) struct Places {
+    /// The default server's place, which is the tree's own.
+    pub(crate) first: Arc<InstanceLock>,
+    /// Those of the further servers, in their order.
+    pub(crate) further: Vec<Arc<InstanceLock>>,
+    /// Those of servers that are not configured any more.
+    pub(crate) abandoned: Vec<Arc<InstanceLock>>,
+}
+
+/// What all servers have in common.
+struct Common<'a> {
+    settings: &'a Settings,
+    environment: &'a Environment,
+    guard: GuardKeeper,
+    bus: Bus,
+    clock: Clock,
+}
+
+/// What is one server's own.
+struct Own<'a> {
+    server: &'a ServerSettings,
+    /// What its events are stamped with.
+    stamp: String,
+    prepared: &'a Prepared,
+    place: Arc<InstanceLock>,
+    logs: LogBook,
+    label: Label,
+}
+
 pub(crate) fn plan(settings: &Settings, environment: &Environment, parts: Parts) -> Plan {
-    let Parts { prepared, instance, guard, children, label, bus } = parts;
-    let server = &settings.server;
-    let history = instance.as_ref().map(|instance| History::in_dir(instance.dir().path()));
-    let (kind, model, note) = match label {
-        Label::Server => (server.kind.as_str().to_owned(), server.model.clone(), prepared.note.clone()),
-        Label::Demo => (DEMO_KIND.to_owned(), DEMO_MODEL.to_owned(), Some(DEMO_NOTE.to_owned())),
+    let Parts { prepared, places, guard, children, label, bus } = parts;
+    let common = Common { settings, environment, guard: GuardKeeper::new(guard), bus, clock: Clock::since_boot() };
+    let logs = LogBook::new();
+    let several = !settings.further_servers.is_empty();
+    let book = |name: &str| if several { LogBook::within(&logs, name) } else { logs.clone() };
+    let first = Own {
+        server: &settings.server,
+        stamp: SERVER.to_owned(),
+        prepared: &prepared,
+        place: places.first,
+        logs: book(settings.server.name()),
+        label,
     };
-    let blueprint = Blueprint {
-        profile: Profile::of(server.kind, &prepared.model, settings.health.path.as_deref()),
-        parts: CommandParts {
-            python: prepared.python.as_ref().map_or_else(PathBuf::new, |python| python.interpreter.clone()),
-            model: prepared.model.clone(),
-            args: server.args.clone(),
-            command: server.command.clone(),
-            host: server.host,
-            port: server.port,
-        },
-        cwd: Some(server.cwd.clone()),
-        env: server_environment(settings, environment, prepared.network),
-        host: server.host,
-        port: if server.port == 0 { PortChoice::Free } else { PortChoice::Fixed(server.port) },
-        warm_up: server
-            .preload
-            .iter()
-            .map(|preload| WarmUp { model: preload.model.clone(), prompt: preload.prompt.clone() })
-            .collect(),
-        start_timeout: server.start_timeout,
-        grace: Grace::new(settings.shutdown.grace),
-        hung_grace: Grace::new(settings.shutdown.hung_grace),
-        probe_timeout: settings.health.timeout,
-        restart: match settings.restart.policy {
-            RestartMode::Permanent => Restart::Permanent,
-            RestartMode::Transient => Restart::Transient,
-            RestartMode::Temporary => Restart::Temporary,
-        },
-        instance,
-        guard: GuardKeeper::new(guard),
-        client: probe::client(),
-        bus,
-        logs: LogBook::new(),
-        clock: Clock::since_boot(),
-        view: no_server(),
-        permit: Arc::new(Semaphore::new(1)),
-    };
-    let health = &settings.health;
+    let server = common.server_plan(first);
+    let further = settings.further_servers.iter().zip(&prepared.further).zip(places.further);
+    let further = further
+        .map(|((server, prepared), place)| {
+            let (stamp, logs) = (format!("{}/{SERVER}", server.name()), book(server.name()));
+            common.server_plan(Own { server, stamp, prepared, place, logs, label: Label::Server })
+        })
+        .collect();
+    let memory = settings.memory;
     Plan {
-        blueprint,
-        health: HealthNumbers {
-            interval: health.interval,
-            timeout: health.timeout,
-            failure_threshold: health.failure_threshold,
-            canary_timeout: health.canary_timeout,
-            spans: Spans { canary_idle: health.canary_idle, stall_after: health.stall_after },
-        },
-        restart: settings.restart_policy_config(),
-        history,
-        served: Served::default(),
+        server,
+        further,
+        memory: MemoryPlan { budget: memory.budget, min_stay: memory.min_stay, turn: memory.turn },
         children,
-        model,
-        kind,
-        note,
+        logs,
+        abandoned: places.abandoned,
     }
 }
 
-/// What the server sees of the environment: what settings let through, what the configuration adds, and what we insist on.
-fn server_environment(settings: &Settings, environment: &Environment, network: Network) -> Vec<(OsString, OsString)> {
-    let mut variables: BTreeMap<OsString, OsString> =
-        environment.inherited_by_server().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-    // Python would keep the last lines of a crash in its buffer.
-    variables.insert("PYTHONUNBUFFERED".into(), "1".into());
-    if network == Network::NotNeeded {
-        // A name in a request must not send the server to the hub, where it would block everybody.
-        variables.insert("HF_HUB_OFFLINE".into(), "1".into());
+// === impl Common ===
+
+impl Common<'_> {
+    fn server_plan(&self, own: Own<'_>) -> ServerPlan {
+        let Own { server, stamp, prepared, place, logs, label } = own;
+        let (kind, model, note) = match label {
+            Label::Server => (server.kind.as_str().to_owned(), server.model.clone(), prepared.note.clone()),
+            Label::Demo => (DEMO_KIND.to_owned(), DEMO_MODEL.to_owned(), Some(DEMO_NOTE.to_owned())),
+        };
+        let health = &self.settings.health;
+        ServerPlan {
+            name: server.name().into(),
+            history: Some(History::in_dir(place.dir().path())),
+            blueprint: self.blueprint(server, stamp, prepared, place, logs),
+            health: HealthNumbers {
+                interval: health.interval,
+                timeout: health.timeout,
+                failure_threshold: health.failure_threshold,
+                canary_timeout: health.canary_timeout,
+                spans: Spans { canary_idle: health.canary_idle, stall_after: health.stall_after },
+            },
+            restart: self.settings.restart_policy_config_of(server),
+            served: Served::default(),
+            model,
+            kind,
+            note,
+            start: match server.start {
+                StartMode::Always => Start::Always,
+                StartMode::Preload => Start::Preload,
+                StartMode::OnDemand => Start::OnDemand,
+            },
+            idle_stop: server.idle_stop,
+            memory: server.memory.unwrap_or(0),
+        }
     }
-    variables.extend(settings.server.env.iter().map(|(name, value)| (name.into(), value.into())));
-    variables.into_iter().collect()
+
+    fn blueprint(
+        &self,
+        server: &ServerSettings,
+        stamp: String,
+        prepared: &Prepared,
+        place: Arc<InstanceLock>,
+        logs: LogBook,
+    ) -> Blueprint {
+        let settings = self.settings;
+        Blueprint {
+            label: stamp.into(),
+            profile: Profile::of(server.kind, &prepared.model, settings.health.path.as_deref()),
+            parts: CommandParts {
+                python: prepared.python.as_ref().map_or_else(PathBuf::new, |python| python.interpreter.clone()),
+                model: prepared.model.clone(),
+                args: server.args.clone(),
+                command: server.command.clone(),
+                host: server.host,
+                port: server.port,
+            },
+            cwd: Some(server.cwd.clone()),
+            env: self.server_environment(server, prepared.network),
+            host: server.host,
+            port: if server.port == 0 { PortChoice::Free } else { PortChoice::Fixed(server.port) },
+            warm_up: server
+                .preload
+                .iter()
+                .map(|preload| WarmUp { model: preload.model.clone(), prompt: preload.prompt.clone() })
+                .collect(),
+            start_timeout: server.start_timeout,
+            grace: Grace::new(settings.shutdown.grace),
+            hung_grace: Grace::new(settings.shutdown.hung_grace),
+            probe_timeout: settings.health.timeout,
+            restart: match settings.restart.policy {
+                RestartMode::Permanent => Restart::Permanent,
+                RestartMode::Transient => Restart::Transient,
+                RestartMode::Temporary => Restart::Temporary,
+            },
+            instance: Some(place),
+            guard: self.guard.clone(),
+            client: probe::client(),
+            bus: self.bus.clone(),
+            logs,
+            clock: self.clock,
+            starts: StartTimes::default(),
+            view: no_server(),
+            permit: Arc::new(Semaphore::new(1)),
+        }
+    }
+
+    /// What a server sees of the environment: what settings let through, what the configuration adds, and what we insist on.
+    fn server_environment(&self, server: &ServerSettings, network: Network) -> Vec<(OsString, OsString)> {
+        let inherited = self.environment.inherited_by_server();
+        let mut variables: BTreeMap<OsString, OsString> =
+            inherited.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        // Python would keep the last lines of a crash in its buffer.
+        variables.insert("PYTHONUNBUFFERED".into(), "1".into());
+        if network == Network::NotNeeded {
+            // A name in a request must not send the server to the hub, where it would block everybody.
+            variables.insert("HF_HUB_OFFLINE".into(), "1".into());
+        }
+        variables.extend(server.env.iter().map(|(name, value)| (name.into(), value.into())));
+        variables.into_iter().collect()
+    }
 }

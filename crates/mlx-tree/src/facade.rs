@@ -1,6 +1,6 @@
 //! `Tree::new(settings)…start().await?`: the whole of mlx-tree in one call.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -9,9 +9,9 @@ use mlx_tree_provision::{Progress, Silent};
 use mlx_tree_settings::{Environment, Settings};
 use mlx_tree_supervision::ChildSpec;
 use mlx_tree_workers::bus::Bus;
-use mlx_tree_workers::tree::{self, TreeError, VerbError};
+use mlx_tree_workers::tree::{self, Start, TreeError, VerbError};
 
-use crate::assemble::{Label, Parts, plan};
+use crate::assemble::{Label, Parts, Places, plan};
 use crate::prepare::{PrepareError, Prepared, prepare};
 
 /// A running tree. All that can be done with it is on [`tree::Tree`], to which it dereferences.
@@ -126,12 +126,16 @@ impl Builder {
         self
     }
 
-    /// Starts the tree, and resolves when the server is ready.
+    /// Starts the tree, and resolves when the default server is ready; at once if it sleeps.
     ///
     /// # Errors
     /// [`StartError`] says why not; nothing runs then.
     pub async fn start(self) -> Result<Tree, StartError> {
         let tree = self.launch().await?;
+        match tree.default_server().start_mode() {
+            Start::Always => {}
+            Start::Preload | Start::OnDemand => return Ok(tree),
+        }
         match tree.ready().await {
             Ok(()) => Ok(tree),
             Err(error) => {
@@ -177,8 +181,23 @@ impl Builder {
     /// [`StartError::Tree`]; nothing runs then.
     pub async fn launch_with(self, prepared: Prepared, instance: Arc<InstanceLock>) -> Result<Tree, StartError> {
         let Self { settings, environment, children, guard, label, bus, progress: _ } = self;
-        let parts = Parts { prepared, instance: Some(instance), guard, children, label, bus };
+        let places = places(&settings, instance)?;
+        let parts = Parts { prepared, places, guard, children, label, bus };
         let tree = tree::Tree::start(plan(&settings, &environment, parts)).await?;
         Ok(Tree { tree })
     }
+}
+
+/// Each further server has a place of its own below the tree's, and so has each that was there in an earlier run.
+fn places(settings: &Settings, first: Arc<InstanceLock>) -> Result<Places, StartError> {
+    let below = first.dir().path().join("servers");
+    let open = |name: &OsStr| -> Result<_, StartError> {
+        StateDir::open(&below)?;
+        Ok(Arc::new(InstanceLock::acquire(&StateDir::open(below.join(name))?)?))
+    };
+    let names: Vec<&OsStr> = settings.further_servers.iter().map(|server| OsStr::new(server.name())).collect();
+    let further = names.iter().map(|name| open(name)).collect::<Result<_, _>>()?;
+    let left = std::fs::read_dir(&below).into_iter().flatten().flatten().map(|entry| entry.file_name());
+    let abandoned = left.filter(|left| !names.contains(&left.as_os_str())).map(|left| open(&left));
+    Ok(Places { abandoned: abandoned.collect::<Result<_, _>>()?, first, further })
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use mlx_tree_provision::Progress;
 use mlx_tree_provision::model::{self, ModelError, Network, Source};
 use mlx_tree_provision::python::{self, Choice, Module, Python, PythonError, Surroundings};
-use mlx_tree_settings::{Environment, PythonChoice, ServerKind, Settings};
+use mlx_tree_settings::{Environment, PythonChoice, ServerKind, ServerSettings, Settings};
 
 /// What was found or made.
 #[derive(Debug)]
@@ -18,6 +18,8 @@ pub struct Prepared {
     pub network: Network,
     /// A remark about the model that nobody may miss.
     pub note: Option<String>,
+    /// The same for the further servers, in their order.
+    pub further: Vec<Prepared>,
 }
 
 /// Why that failed.
@@ -31,7 +33,7 @@ pub enum PrepareError {
     Model(#[from] ModelError),
 }
 
-/// Finds or makes what the server of `settings` needs. The first time that may take a minute; `progress` is told what is
+/// Finds or makes what the servers of `settings` need. The first time that may take a minute; `progress` is told what is
 /// being done. Dropping the future ends what it has started.
 ///
 /// # Errors
@@ -41,7 +43,19 @@ pub async fn prepare(
     environment: &Environment,
     progress: &dyn Progress,
 ) -> Result<Prepared, PrepareError> {
-    let (server, data_dir): (_, &Path) = (&settings.server, &settings.data_dir);
+    let mut first = prepare_one(&settings.server, &settings.data_dir, environment, progress).await?;
+    for server in &settings.further_servers {
+        first.further.push(prepare_one(server, &settings.data_dir, environment, progress).await?);
+    }
+    Ok(first)
+}
+
+async fn prepare_one(
+    server: &ServerSettings,
+    data_dir: &Path,
+    environment: &Environment,
+    progress: &dyn Progress,
+) -> Result<Prepared, PrepareError> {
     let module = match (server.command.is_none(), server.kind) {
         (true, ServerKind::MlxLm) => Some(Module::MlxLm),
         (true, ServerKind::MlxVlm) => Some(Module::MlxVlm),
@@ -49,7 +63,8 @@ pub async fn prepare(
     };
     let Some(module) = module else {
         // What a command of one's own calls a model is its own business.
-        return Ok(Prepared { python: None, model: server.model.clone(), network: Network::MayDownload, note: None });
+        let (model, network) = (server.model.clone(), Network::MayDownload);
+        return Ok(Prepared { python: None, model, network, note: None, further: Vec::new() });
     };
     let surroundings =
         Surroundings { path: environment.get("PATH").map(ToOwned::to_owned), virtual_env: environment.virtual_env() };
@@ -67,7 +82,8 @@ pub async fn prepare(
         ),
         Source::Directory | Source::Hub => model.hint(),
     };
-    Ok(Prepared { python: Some(python), network: model.network(), note, model: model.argument })
+    let further = Vec::new();
+    Ok(Prepared { python: Some(python), network: model.network(), note, model: model.argument, further })
 }
 
 // === impl PrepareError ===

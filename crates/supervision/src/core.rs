@@ -73,6 +73,8 @@ pub struct Spec<P> {
     pub rules: ChildRules,
     /// What to do after a failure; without one, OTP's rules.
     pub policy: Option<Box<dyn Decide>>,
+    /// The incarnation after which this child's are numbered; [`Epoch::NEVER`] for a child without a past.
+    pub after: Epoch,
     /// The driver's own.
     pub payload: P,
 }

@@ -12,7 +12,8 @@ use crate::core::{ChildRules, Spec};
 use crate::shell::Payload;
 use crate::start::{ActorStart, Start, SubtreeStart};
 use crate::{
-    ChildContext, ChildId, ChildKind, OnIntensityExceeded, Readiness, Restart, Shutdown, Significance, Slot, Supervisor,
+    ChildContext, ChildId, ChildKind, Epoch, OnIntensityExceeded, Readiness, Restart, Shutdown, Significance, Slot,
+    Supervisor,
 };
 
 /// How to start one child, and the rules that it lives by.
@@ -25,6 +26,7 @@ pub struct ChildSpec {
     rules: ChildRules,
     shutdown: Option<Shutdown>,
     policy: Option<Box<dyn Decide>>,
+    after: Epoch,
     start: Box<dyn Start>,
 }
 
@@ -78,6 +80,7 @@ impl ChildSpec {
             },
             shutdown: None,
             policy: None,
+            after: Epoch::NEVER,
             start,
         }
     }
@@ -144,6 +147,13 @@ impl ChildSpec {
         self
     }
 
+    /// Numbers the child's incarnations on from `epoch`: its first one is the next. For a child whose supervisor has been
+    /// started anew, so that what knew the earlier incarnations can tell the later ones from them.
+    pub fn numbered_after(mut self, epoch: Epoch) -> Self {
+        self.after = epoch;
+        self
+    }
+
     /// The child's name.
     #[must_use]
     pub const fn id(&self) -> &ChildId {
@@ -159,7 +169,7 @@ impl ChildSpec {
 
     pub(crate) fn into_core(self) -> Spec<Payload> {
         let rules = self.rules();
-        Spec { id: self.id, rules, policy: self.policy, payload: Payload::new(self.start) }
+        Spec { id: self.id, rules, policy: self.policy, after: self.after, payload: Payload::new(self.start) }
     }
 }
 

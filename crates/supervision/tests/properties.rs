@@ -310,7 +310,7 @@ impl World {
 
 fn spec(id: &str, plan: &Plan) -> Spec<()> {
     let policy = plan.policy.clone().map(|policy| Box::new(policy) as Box<dyn Decide>);
-    Spec { id: id.into(), rules: plan.rules, policy, payload: () }
+    Spec { id: id.into(), rules: plan.rules, policy, after: Epoch::NEVER, payload: () }
 }
 
 fn failed(kind: FailureKind) -> ExitReason {

@@ -187,3 +187,15 @@ async fn a_stop_reaches_the_leaf_that_hangs_in_its_start_deep_in_the_tree() {
     });
     assert_eq!(root_stopped.await.at.since_origin(), S(6));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_child_may_be_numbered_on_from_an_earlier_life() {
+    let spec = MockChild::spec("heir", [Act::CrashAfter(S(1))]).numbered_after(mlx_tree_supervision::Epoch::new(7));
+    let root = Supervisor::one_for_one().child(spec).start().await.unwrap();
+    assert_eq!(root.wait_ready("heir").await.unwrap().get(), 8);
+    tokio::time::sleep(S(2)).await;
+    let status = root.snapshot().await.unwrap();
+    let heir = status.child("heir").unwrap();
+    assert_eq!((heir.epoch.get(), heir.restarts), (9, 1));
+    root.stop().await;
+}

@@ -21,12 +21,13 @@ use mlx_tree_process::signal::{self, Signal, Target};
 use mlx_tree_process::{Grace, Identity};
 use mlx_tree_settings::{Environment, Flag, ServerKind, Sources};
 use mlx_tree_supervision::Restart;
+use mlx_tree_workers::availability::StartTimes;
 use mlx_tree_workers::bus::Bus;
 use mlx_tree_workers::clock::Clock;
 use mlx_tree_workers::health::{HealthNumbers, Served, Spans};
 use mlx_tree_workers::server::profile::{CommandParts, Profile};
 use mlx_tree_workers::server::{Blueprint, GuardKeeper, LogBook, PortChoice, probe};
-use mlx_tree_workers::tree::{Plan, Tree, no_server};
+use mlx_tree_workers::tree::{MemoryPlan, Plan, ServerPlan, Start, Tree, no_server};
 use tokio::sync::Semaphore;
 
 const ROUNDS: usize = 200;
@@ -134,8 +135,10 @@ fn plan(command: &[String]) -> Plan {
     let settings = mlx_tree_settings::load(&sources).expect("they hold").settings;
     let hour = Duration::from_secs(3600);
     let host = settings.server.host;
-    Plan {
+    let server = ServerPlan {
+        name: "server".into(),
         blueprint: Blueprint {
+            label: "server".into(),
             profile: Profile::of(ServerKind::Http, "", None),
             parts: CommandParts {
                 python: "".into(),
@@ -161,6 +164,7 @@ fn plan(command: &[String]) -> Plan {
             bus: Bus::new(),
             logs: LogBook::new(),
             clock: Clock::since_boot(),
+            starts: StartTimes::default(),
             view: no_server(),
             permit: Arc::new(Semaphore::new(1)),
         },
@@ -186,10 +190,20 @@ fn plan(command: &[String]) -> Plan {
         },
         history: None,
         served: Served::default(),
-        children: Vec::new(),
         model: String::new(),
         kind: "bench".to_owned(),
         note: None,
+        start: Start::Always,
+        idle_stop: None,
+        memory: 0,
+    };
+    Plan {
+        server,
+        further: Vec::new(),
+        memory: MemoryPlan::unlimited(),
+        children: Vec::new(),
+        logs: LogBook::new(),
+        abandoned: Vec::new(),
     }
 }
 

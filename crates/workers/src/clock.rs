@@ -34,6 +34,16 @@ impl Clock {
         Instant::now() + point.saturating_since(self.now())
     }
 
+    /// When tokio's clock shows `point`, also if that is past: the same answer whenever it is asked.
+    #[must_use]
+    pub fn at(&self, point: Monotonic) -> Instant {
+        let point = point.since_origin();
+        match point.checked_sub(self.since_boot) {
+            Some(later) => self.started + later,
+            None => self.started.checked_sub(self.since_boot.saturating_sub(point)).unwrap_or(self.started),
+        }
+    }
+
     /// Seconds until `point`; zero if that is past.
     #[must_use]
     pub fn seconds_until(&self, point: Monotonic) -> f64 {

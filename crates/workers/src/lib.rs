@@ -2,6 +2,8 @@
 //!
 //! Begin with [`tree`]: it is the picture in the README, in code.
 
+pub mod activity;
+pub mod availability;
 pub mod breaker;
 pub mod bus;
 pub mod clock;

@@ -11,139 +11,60 @@
 //! They are a [`ServerWorker`], a [`HealthActor`] and a [`BreakerActor`], started in this order and stopped in reverse. The
 //! README and `mlx-tree status` show the same picture.
 //!
+//! Of several servers, the first has these places, and each further one the same three below a supervisor of its own, which
+//! is called like the server:
+//!
+//! ```text
+//! root
+//! ├─ server, health, breaker
+//! ├─ coder      supervisor · one for one · its own server, health and breaker
+//! ├─ residency  who may be in memory together; only where servers sleep
+//! └─ …
+//! ```
+//!
 //! *Architecture Invariant:* the children know each other by [`Slot`]s and `watch`es only, and no child waits for another.
 
 mod handle;
-mod inner;
+mod orphans;
+mod plan;
+mod server;
 mod status;
+mod subtree;
 
-pub use handle::{Tree, TreeError, VerbError};
+pub use handle::Tree;
+pub use plan::{MemoryPlan, Plan, ServerPlan, Start, no_server};
+pub(crate) use server::Server;
+pub use server::{ServerHandle, VerbError};
 
-use std::sync::Arc;
-use std::time::Duration;
+use mlx_tree_policy::InvalidPolicy;
+use mlx_tree_process::state::StateError;
+use mlx_tree_supervision::{Slot, StartError};
 
-use mlx_tree_policy::{InvalidPolicy, RestartPolicyConfig};
-use mlx_tree_supervision::{ChildSpec, Epoch, Readiness, Restart, Shutdown, Slot, Supervisor};
-use tokio::sync::watch;
+use crate::health::HealthMessage;
+use crate::server::ServerMessage;
 
-use crate::breaker::{BreakerActor, BreakerArguments, History, Never, RestartGate};
-use crate::health::{HealthActor, HealthArguments, HealthMessage, HealthNumbers, HealthView, Served};
-use crate::server::{Blueprint, ServerArguments, ServerMessage, ServerView, ServerWorker};
-use crate::{BREAKER, HEALTH, SERVER};
-
-/// What the supervisor allows beyond the worker's own limits, before it takes matters into its own hands.
-const SLACK: Duration = Duration::from_secs(15);
-
-/// Everything that a tree is built from.
-pub struct Plan {
-    /// The server.
-    pub blueprint: Blueprint,
-    /// How it is watched.
-    pub health: HealthNumbers,
-    /// When it is restarted.
-    pub restart: RestartPolicyConfig,
-    /// Where the restart history is kept, if it is.
-    pub history: Option<History>,
-    /// What its clients receive, for whoever forwards it.
-    pub served: Served,
-    /// Further children, started after ours.
-    pub children: Vec<ChildSpec>,
-    /// What is shown as the server's model.
-    pub model: String,
-    /// What is shown as the server's kind.
-    pub kind: String,
-    /// A remark about the model that nobody may miss.
-    pub note: Option<String>,
+/// Why a tree could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum TreeError {
+    /// The numbers of the restart policy make no sense together.
+    #[error(transparent)]
+    Policy(#[from] InvalidPolicy),
+    /// An earlier server is still alive, and is not certainly ours to end.
+    #[error("an earlier server of this instance is still alive and could not be ended: {0}")]
+    Orphan(String),
+    /// The state directory cannot be used.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// A child could not be started.
+    #[error(transparent)]
+    Start(#[from] StartError),
 }
 
-/// How the children reach each other.
+/// How the children of one server reach each other.
 #[derive(Clone, Default)]
 pub struct Siblings {
     server: Slot<ServerMessage>,
     health: Slot<HealthMessage>,
-}
-
-/// The gate could not be built from the numbers.
-pub(crate) fn gate(plan: &Plan) -> Result<RestartGate, InvalidPolicy> {
-    let history = plan.history.as_ref().and_then(History::read);
-    RestartGate::new(plan.restart, history.as_ref(), plan.blueprint.clock, plan.blueprint.bus.clone())
-}
-
-/// The picture in the module's head, as child specs.
-pub(crate) fn root(
-    blueprint: &Arc<Blueprint>,
-    health: HealthNumbers,
-    served: &Served,
-    health_view: &watch::Sender<HealthView>,
-    gate: &RestartGate,
-    history: Option<&History>,
-    held: bool,
-) -> Supervisor {
-    let siblings = Siblings::default();
-    Supervisor::one_for_one()
-        .clock_starts_at(blueprint.clock.now())
-        .child(server(blueprint, gate, &siblings, held))
-        .child(health_watcher(blueprint, health, served, health_view, &siblings))
-        .child(breaker(blueprint, gate, history))
-}
-
-fn server(blueprint: &Arc<Blueprint>, gate: &RestartGate, siblings: &Siblings, held: bool) -> ChildSpec {
-    let start_timeout = blueprint.start_timeout + blueprint.hung_grace.length() + SLACK;
-    let shutdown = Shutdown::Timeout(blueprint.grace.length() + SLACK);
-    let (restart, gate) = (blueprint.restart, gate.clone());
-    let (blueprint, links) = (Arc::clone(blueprint), siblings.clone());
-    let spec = ChildSpec::actor_in(&siblings.server, SERVER, move |context| {
-        // Later incarnations are started by those who have asked the gate.
-        let held = held && context.epoch() == Epoch::NEVER.next();
-        let arguments = ServerArguments { context, blueprint: Arc::clone(&blueprint), siblings: links.clone(), held };
-        (ServerWorker, arguments)
-    })
-    .shutdown(shutdown)
-    .readiness(Readiness::Explicit { start_timeout });
-    match restart {
-        Restart::Permanent | Restart::Transient => spec.restart(restart).policy(gate),
-        Restart::Temporary => spec.restart(Restart::Transient).policy(Never),
-    }
-}
-
-fn health_watcher(
-    blueprint: &Arc<Blueprint>,
-    numbers: HealthNumbers,
-    served: &Served,
-    view: &watch::Sender<HealthView>,
-    siblings: &Siblings,
-) -> ChildSpec {
-    let (blueprint, served, view, owner) =
-        (Arc::clone(blueprint), served.clone(), view.clone(), siblings.server.clone());
-    ChildSpec::actor_in(&siblings.health, HEALTH, move |context| {
-        let arguments = HealthArguments {
-            context,
-            numbers,
-            profile: blueprint.profile.clone(),
-            server: blueprint.view.subscribe(),
-            owner: owner.clone(),
-            served: served.clone(),
-            client: blueprint.client.clone(),
-            view: view.clone(),
-            bus: blueprint.bus.clone(),
-            clock: blueprint.clock,
-        };
-        (HealthActor, arguments)
-    })
-    .restart(Restart::Permanent)
-}
-
-fn breaker(blueprint: &Arc<Blueprint>, gate: &RestartGate, history: Option<&History>) -> ChildSpec {
-    let (gate, history, clock) = (gate.clone(), history.cloned(), blueprint.clock);
-    ChildSpec::actor(BREAKER, move |context| {
-        (BreakerActor, BreakerArguments { context, gate: gate.clone(), history: history.clone(), clock })
-    })
-    .restart(Restart::Permanent)
-}
-
-/// The channel of the server's view, before there was a server.
-pub fn no_server() -> watch::Sender<ServerView> {
-    watch::Sender::new(ServerView::absent(0))
 }
 
 // === impl Siblings ===

@@ -6,7 +6,7 @@ use mlx_tree_api::{Event, Kind};
 use mlx_tree_policy::{Backoff, BreakerConfig, BreakerState, Intensity, RestartPolicyConfig};
 use mlx_tree_supervision::test_util::{Act, EventRecorder, MockChild};
 use mlx_tree_supervision::{ChildSpec, ChildState, Supervisor, SupervisorHandle};
-use mlx_tree_workers::breaker::{BreakerActor, BreakerArguments, RestartGate};
+use mlx_tree_workers::breaker::{BreakerActor, BreakerArguments, RestartGate, Sleeper};
 use mlx_tree_workers::bus::Bus;
 use mlx_tree_workers::clock::Clock;
 use mlx_tree_workers::{BREAKER, SERVER};
@@ -44,7 +44,12 @@ async fn story(script: impl IntoIterator<Item = Act>) -> Story {
     let server = MockChild::spec(SERVER, script).ready_within(Duration::from_secs(600)).policy(gate.clone());
     let breaker = ChildSpec::actor(BREAKER, {
         let gate = gate.clone();
-        move |context| (BreakerActor, BreakerArguments { context, gate: gate.clone(), history: None, clock })
+        move |context| {
+            (
+                BreakerActor,
+                BreakerArguments { context, gate: gate.clone(), history: None, clock, sleeper: Sleeper::Never },
+            )
+        }
     });
     let supervisor = Supervisor::one_for_one().child(server).child(breaker).start().await.expect("it starts");
     Story { supervisor, gate, bus, begin }

@@ -320,6 +320,7 @@ fn refusal(error: &VerbError) -> Refusal {
             ("held", Some("`mlx-tree restart` starts it now; `mlx-tree status` says why it waits"))
         }
         VerbError::Stopped => ("stopped", None),
+        VerbError::Kept => ("kept", Some("`mlx-tree stop` stops it")),
         VerbError::Stuck => ("stuck", Some("only the kernel can let go of it: look at its disk and driver, or reboot")),
         VerbError::Gone => ("gone", None),
     };

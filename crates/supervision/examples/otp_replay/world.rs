@@ -465,7 +465,7 @@ fn op(name: &str) -> Op {
 }
 
 fn spec(id: &str, rules: ChildRules, label: &str) -> Spec<Label> {
-    Spec { id: id.into(), rules, policy: None, payload: label.to_owned() }
+    Spec { id: id.into(), rules, policy: None, after: Epoch::NEVER, payload: label.to_owned() }
 }
 
 fn refusal(invalid: &InvalidSpec) -> &'static str {

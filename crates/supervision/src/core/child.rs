@@ -115,7 +115,7 @@ impl<P> Node<P> {
             policy: spec.policy,
             payload: spec.payload,
             state: State::Down,
-            epoch: Epoch::NEVER,
+            epoch: spec.after,
             ran: Epoch::NEVER,
             restarts: 0,
             since: Monotonic::ORIGIN,

@@ -126,6 +126,7 @@ impl World {
                 on_intensity_exceeded: OnIntensityExceeded::Escalate,
             },
             policy: policies.get(&place).map(|policy| Box::new(policy.clone()) as _),
+            after: Epoch::NEVER,
             payload: place,
         });
         let core = Supervisor::new(config, specs.collect()).expect("specs that agree");

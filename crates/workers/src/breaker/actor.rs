@@ -26,6 +26,17 @@ pub struct BreakerArguments {
     pub history: Option<History>,
     /// The tree's clock.
     pub clock: Clock,
+    /// Whether its server may sleep.
+    pub sleeper: Sleeper,
+}
+
+/// Whether a server may sleep: one that does is not woken for a trial, which then comes with the next request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sleeper {
+    /// It never does.
+    Never,
+    /// It does when it is down and nobody has suspended it.
+    WhenDown,
 }
 
 /// What reaches the BreakerActor: only its own alarm clock.
@@ -117,6 +128,10 @@ impl BreakerDriver {
     }
 
     fn half_open(&self) {
+        match self.arguments.sleeper {
+            Sleeper::WhenDown if !self.is_held() => return,
+            Sleeper::WhenDown | Sleeper::Never => {}
+        }
         match self.arguments.gate.half_open() {
             Ok(()) => self.resume(),
             Err(Refused::NotOpen | Refused::NotDue { .. } | Refused::TrialUnderWay { .. }) => {}
@@ -141,12 +156,14 @@ impl BreakerDriver {
     }
 
     fn resume_if_held(&self) {
-        let status = self.supervisor().status();
-        let held =
-            status.borrow().child(SERVER).is_some_and(|child| matches!(child.state, ChildState::Suspended { .. }));
-        if held {
+        if self.is_held() {
             self.resume();
         }
+    }
+
+    fn is_held(&self) -> bool {
+        let status = self.supervisor().status();
+        status.borrow().child(SERVER).is_some_and(|child| matches!(child.state, ChildState::Suspended { .. }))
     }
 
     fn resume(&self) {

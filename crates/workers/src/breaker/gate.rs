@@ -29,16 +29,31 @@ struct Shared {
     snapshot: watch::Sender<RestartSnapshot>,
     clock: Clock,
     bus: Bus,
+    label: Arc<str>,
 }
 
 // === impl RestartGate ===
 
 impl RestartGate {
-    /// A gate that goes on where `history` ends, or starts without one.
+    /// The gate of the server in a tree of one: [`RestartGate::of`] the child [`SERVER`].
     ///
     /// # Errors
     /// [`InvalidPolicy`] if the numbers in `config` make no sense together.
     pub fn new(
+        config: RestartPolicyConfig,
+        history: Option<&RestartRecord>,
+        clock: Clock,
+        bus: Bus,
+    ) -> Result<Self, InvalidPolicy> {
+        Self::of(SERVER, config, history, clock, bus)
+    }
+
+    /// A gate that goes on where `history` ends, or starts without one. Its events are stamped with `label`.
+    ///
+    /// # Errors
+    /// [`InvalidPolicy`] if the numbers in `config` make no sense together.
+    pub fn of(
+        label: &str,
         config: RestartPolicyConfig,
         history: Option<&RestartRecord>,
         clock: Clock,
@@ -51,7 +66,7 @@ impl RestartGate {
             None => RestartPolicy::new(config, seed)?,
         };
         let (snapshot, _) = watch::channel(policy.snapshot(clock.now()));
-        Ok(Self { shared: Arc::new(Shared { policy: Mutex::new(policy), snapshot, clock, bus }) })
+        Ok(Self { shared: Arc::new(Shared { policy: Mutex::new(policy), snapshot, clock, bus, label: label.into() }) })
     }
 
     /// What there is to show, and word of each change.
@@ -112,7 +127,11 @@ impl RestartGate {
         let snapshot = policy.snapshot(now);
         if before != snapshot.breaker.as_str() {
             let epoch = policy.journal().last().and_then(|entry| entry.epoch).unwrap_or(0);
-            self.shared.bus.emit(SERVER, epoch, self.moved(&snapshot.breaker, policy.journal().last(), now));
+            self.shared.bus.emit(
+                &self.shared.label,
+                epoch,
+                self.moved(&snapshot.breaker, policy.journal().last(), now),
+            );
         }
         // Sent under the lock, so that nobody sees an older state after a newer one.
         self.shared.snapshot.send_replace(snapshot);
@@ -144,8 +163,12 @@ impl Decide for RestartGate {
         let decision = self.change(|policy, now| policy.on_failure(failure, now));
         if let Decision::Restart { after } = &decision {
             let consecutive = self.snapshot().consecutive_failures;
-            self.shared.bus.emit(SERVER, failure.epoch, Kind::RestartGranted { consecutive });
-            self.shared.bus.emit(SERVER, failure.epoch, Kind::RestartDelayed { delay_s: after.as_secs_f64() });
+            self.shared.bus.emit(&self.shared.label, failure.epoch, Kind::RestartGranted { consecutive });
+            self.shared.bus.emit(
+                &self.shared.label,
+                failure.epoch,
+                Kind::RestartDelayed { delay_s: after.as_secs_f64() },
+            );
         }
         decision
     }

@@ -14,7 +14,6 @@ use tokio::sync::watch;
 
 use super::liveness::{Action, Finding, Liveness, Progress, Spans, Standing};
 use super::progress::{HealthView, Meter, Served, processor_time};
-use crate::SERVER;
 use crate::bus::Bus;
 use crate::clock::Clock;
 use crate::server::probe::{self, ProbeError};
@@ -44,6 +43,8 @@ pub struct HealthNumbers {
 pub struct HealthArguments {
     /// Its place in the tree.
     pub context: ChildContext,
+    /// What its events are stamped with: what the server's are.
+    pub label: Arc<str>,
     /// The numbers.
     pub numbers: HealthNumbers,
     /// How this kind of server is judged.
@@ -338,6 +339,6 @@ impl HealthState {
 
     fn emit(&self, kind: Kind) {
         let epoch = self.watched.as_ref().map_or(0, |watched| watched.epoch);
-        self.arguments.bus.emit(SERVER, epoch, kind);
+        self.arguments.bus.emit(&self.arguments.label, epoch, kind);
     }
 }

@@ -1,4 +1,4 @@
-//! Keeps the guard process, which ends the server should we be killed; should the guard be killed, there is another one.
+//! Keeps the guard process, which ends the servers should we be killed; should the guard be killed, there is another one.
 
 use std::ffi::OsString;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -20,8 +20,8 @@ pub struct GuardKeeper {
 #[derive(Debug, Default)]
 struct Kept {
     guard: Option<Guard>,
-    /// Whom it protects, for the next one.
-    protected: Option<(Identity, Grace)>,
+    /// Whom it protects, for the next one: one process for each server that runs.
+    protected: Vec<(Identity, Grace)>,
 }
 
 // === impl GuardKeeper ===
@@ -45,7 +45,7 @@ impl GuardKeeper {
             return;
         }
         let mut kept = lock(&self.kept);
-        kept.protected = Some((process.clone(), grace));
+        kept.protected.push((process.clone(), grace));
         if kept.guard.as_ref().is_some_and(|guard| guard.protect(process, grace).is_ok()) {
             return;
         }
@@ -56,7 +56,7 @@ impl GuardKeeper {
     /// The process is gone: nobody needs to look after it any more.
     pub(super) fn release(&self, process: &Identity) {
         let mut kept = lock(&self.kept);
-        kept.protected.take_if(|(protected, _)| protected == process);
+        kept.protected.retain(|(protected, _)| protected != process);
         if let Some(guard) = &kept.guard {
             let _ = guard.release(process);
         }
@@ -64,9 +64,13 @@ impl GuardKeeper {
 
     /// Starts a guard for what is protected.
     fn start(&self, kept: &mut Kept) {
-        let Some((process, grace)) = &kept.protected else { return };
+        if kept.protected.is_empty() {
+            return;
+        }
         let started = Guard::start(self.argv.iter().cloned()).inspect(|fresh| {
-            let _ = fresh.protect(process, *grace);
+            for (process, grace) in &kept.protected {
+                let _ = fresh.protect(process, *grace);
+            }
         });
         match started {
             Ok(fresh) => {

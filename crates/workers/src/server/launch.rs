@@ -21,6 +21,7 @@ use super::logbook::LogBook;
 use super::probe::WarmUp;
 use super::profile::{CommandParts, Profile};
 use super::view::ServerView;
+use crate::availability::StartTimes;
 use crate::bus::Bus;
 use crate::clock::Clock;
 
@@ -31,6 +32,8 @@ const FREE_PORT_TRIES: u32 = 10;
 
 /// Everything that is the same for all incarnations of one server.
 pub struct Blueprint {
+    /// What its events are stamped with: `server`, or of several `coder/server`.
+    pub label: Arc<str>,
     /// How this kind of server is started and judged.
     pub profile: Profile,
     /// The interpreter, the model and so on; the port is filled in for each launch.
@@ -68,6 +71,8 @@ pub struct Blueprint {
     pub logs: LogBook,
     /// The tree's clock.
     pub clock: Clock,
+    /// How long its starts took.
+    pub starts: StartTimes,
     /// The control path: what the world is told about the process.
     pub view: watch::Sender<ServerView>,
     /// One permit: whoever has it may have a process. It comes back when the whole group is gone.

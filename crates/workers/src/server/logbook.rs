@@ -22,6 +22,8 @@ pub struct LogBook {
 struct Shared {
     lines: Mutex<Lines>,
     live: broadcast::Sender<String>,
+    /// The book of the whole tree, and what its lines from here begin with.
+    above: Option<(LogBook, String)>,
 }
 
 #[derive(Debug, Default)]
@@ -36,12 +38,25 @@ impl LogBook {
     /// An empty book.
     #[must_use]
     pub fn new() -> Self {
+        Self::with(None)
+    }
+
+    /// An empty book whose lines are also written into `above`, each with the name of its server before it.
+    #[must_use]
+    pub fn within(above: &Self, name: &str) -> Self {
+        Self::with(Some((above.clone(), format!("[{name}] "))))
+    }
+
+    fn with(above: Option<(Self, String)>) -> Self {
         let (live, _) = broadcast::channel(LIVE);
-        Self { shared: Arc::new(Shared { lines: Mutex::default(), live }) }
+        Self { shared: Arc::new(Shared { lines: Mutex::default(), live, above }) }
     }
 
     /// Adds a line; the oldest ones go when there are too many.
     pub fn push(&self, line: String) {
+        if let Some((above, name)) = &self.shared.above {
+            above.push(format!("{name}{line}"));
+        }
         let mut lines = self.shared.lines.lock().unwrap_or_else(PoisonError::into_inner);
         lines.bytes += line.len();
         lines.kept.push_back(line.clone());
@@ -69,6 +84,16 @@ impl Default for LogBook {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_book_of_the_tree_has_the_lines_of_all_servers_with_their_names() {
+        let all = LogBook::new();
+        let (one, two) = (LogBook::within(&all, "one"), LogBook::within(&all, "two"));
+        one.push("hello".to_owned());
+        two.push("hi".to_owned());
+        assert_eq!((one.read().0, two.read().0), (vec!["hello".to_owned()], vec!["hi".to_owned()]));
+        assert_eq!(all.read().0, ["[one] hello", "[two] hi"]);
+    }
 
     #[test]
     fn a_flood_is_remembered_by_its_end_only() {

@@ -28,7 +28,6 @@ use super::failure::ServerFailure;
 use super::launch::{Blueprint, Launched};
 use super::startup::{self, LAST_LINES, Milestone};
 use super::view::{ServerPhase, ServerView};
-use crate::SERVER;
 use crate::task::AbortOnDrop;
 use crate::tree::Siblings;
 
@@ -192,10 +191,12 @@ impl ServerState {
         let Life::Running { group, address, .. } = &self.life else { return };
         let since = self.blueprint.clock.now();
         self.publish(ServerPhase::Ready { since }, group, *address);
+        let took = self.launched_at.elapsed();
+        self.blueprint.starts.took(took);
         self.emit(Kind::ServerReady {
             pid: group.identity().pid.unsigned_abs(),
             url: format!("http://{address}"),
-            took_s: self.launched_at.elapsed().as_secs_f64(),
+            took_s: took.as_secs_f64(),
         });
         self.context.ready();
     }
@@ -324,7 +325,7 @@ impl ServerState {
     }
 
     fn emit(&self, kind: Kind) {
-        self.blueprint.bus.emit(SERVER, self.epoch(), kind);
+        self.blueprint.bus.emit(&self.blueprint.label, self.epoch(), kind);
     }
 }
 

@@ -1,52 +1,124 @@
 //! The status document, put together from the control path's own facts at the moment of asking.
 
+use std::sync::Arc;
+
 use mlx_tree_api as api;
 use mlx_tree_policy::{BreakerState, JournalEntry, Ruling};
 use mlx_tree_process::usage;
 use mlx_tree_supervision::{ChildState, ChildStatus, ExitReason, Restart};
 
-use super::inner::Inner;
-use crate::SERVER;
+use super::handle::Inner;
+use super::{Server, ServerHandle, Start};
+use crate::availability::Wish;
 use crate::clock::Clock;
 use crate::health::Standing;
 use crate::server::diagnosis::Ending;
 use crate::server::{ServerFailure, ServerPhase, ServerView};
+use crate::{BREAKER, HEALTH, SERVER};
 
 pub(super) async fn compose(inner: &Inner) -> api::Status {
+    let first = &inner.servers[0].server;
+    let api::ServerStatus {
+        name: _,
+        start: _,
+        in_flight: _,
+        state,
+        process_pid,
+        restart_count,
+        health_check_failures,
+        circuit_breaker_state,
+        phase,
+        reason,
+        next_attempt_in_s,
+        server,
+        breaker,
+        health,
+        children: _,
+        last_exit,
+        journal,
+    } = of_server(first).await;
+    let mut servers = Vec::new();
+    if inner.servers.len() > 1 {
+        for ServerHandle { server } in &inner.servers {
+            servers.push(of_server(server).await);
+        }
+    }
+    let root = Arc::clone(&inner.supervisor.status().borrow());
+    api::Status {
+        state,
+        process_pid,
+        restart_count,
+        health_check_failures,
+        circuit_breaker_state,
+        phase,
+        reason,
+        next_attempt_in_s,
+        server,
+        breaker,
+        health,
+        children: root.children.iter().map(|child| child_of(first.blueprint.clock, child)).collect(),
+        last_exit,
+        journal,
+        servers,
+        supervisor: api::Supervisor {
+            pid: std::process::id(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            uptime_s: inner.started.elapsed().as_secs_f64(),
+            control: None,
+            state_dir: first.blueprint.instance.as_ref().map(|instance| instance.dir().path().display().to_string()),
+        },
+    }
+}
+
+/// What there is to say about one server, at one moment.
+pub(super) async fn of_server(server: &Server) -> api::ServerStatus {
+    let blueprint = &server.blueprint;
     // The only thing that has to be waited for comes first: all else is of one moment.
-    let looked_at = inner.blueprint.view.borrow().clone();
+    let looked_at = blueprint.view.borrow().clone();
     let memory_bytes = memory_of(&looked_at).await;
-    let clock = inner.blueprint.clock;
-    let supervisor = std::sync::Arc::clone(&inner.supervisor.status().borrow());
-    let view = inner.blueprint.view.borrow().clone();
-    let health = inner.health.borrow().clone();
-    let gate = inner.gate.snapshot();
-    let server = supervisor.child(SERVER);
-    let phase = match phase_of(server.map(|child| &child.state), running_phase(&view, health.standing)) {
+    let clock = blueprint.clock;
+    let home = server.home.borrow().clone();
+    let supervisor = home.map(|home| Arc::clone(&home.status().borrow()));
+    let view = blueprint.view.borrow().clone();
+    let watched = server.health.borrow().clone();
+    let gate = server.gate.snapshot();
+    let child = supervisor.as_ref().and_then(|supervisor| supervisor.child(SERVER));
+    let phase = match phase_of(child.map(|child| &child.state), running_phase(&view, watched.standing)) {
         // Nobody will start it again by himself.
-        api::Phase::Suspended if inner.blueprint.restart == Restart::Temporary => api::Phase::Failed,
+        api::Phase::Suspended if blueprint.restart == Restart::Temporary => api::Phase::Failed,
         // A delay that an earlier run has left to us is kept by a suspension, and is a delay all the same.
         api::Phase::Suspended if gate.breaker == BreakerState::Closed => api::Phase::Backoff,
         phase => phase,
     };
-    let breaker = breaker_of(inner, &gate, clock);
-    let next_attempt_in_s = match phase {
-        api::Phase::Backoff | api::Phase::Suspended => gate.next.map(|at| clock.seconds_until(at)),
-        _ => None,
-    };
-    api::Status {
+    let breaker = breaker_of(server, &gate, clock);
+    let asleep = phase == api::Phase::Stopped && *server.wish.borrow() == Wish::Sleep;
+    api::ServerStatus {
+        name: server.name.to_string(),
+        start: match server.start {
+            Start::Always => api::StartMode::Always,
+            Start::Preload => api::StartMode::Preload,
+            Start::OnDemand => api::StartMode::OnDemand,
+        },
+        in_flight: server.activity.usage().in_flight,
         state: phase.state(),
         process_pid: view.pid(),
-        restart_count: server.map_or(0, |child| child.restarts),
-        health_check_failures: health.failures,
+        restart_count: child.map_or(0, |child| child.restarts),
+        health_check_failures: watched.failures,
         circuit_breaker_state: breaker.state,
         phase,
-        reason: reason_of(phase, server, &breaker, health.last_error.as_deref()),
-        next_attempt_in_s,
+        reason: if asleep {
+            Some("asleep until a request asks for it".to_owned())
+        } else {
+            reason_of(phase, child, &breaker, watched.last_error.as_deref())
+        },
+        next_attempt_in_s: match phase {
+            api::Phase::Backoff | api::Phase::Suspended => gate.next.map(|at| clock.seconds_until(at)),
+            _ => None,
+        },
         server: api::Server {
-            kind: inner.facts.kind.clone(),
-            model: inner.facts.model.clone(),
-            note: inner.facts.note.clone(),
+            kind: server.facts.kind.clone(),
+            model: server.facts.model.clone(),
+            note: server.facts.note.clone(),
             url: view.url.clone(),
             epoch: view.epoch,
             ready_for_s: match view.phase {
@@ -57,21 +129,19 @@ pub(super) async fn compose(inner: &Inner) -> api::Status {
         },
         breaker,
         health: api::Health {
-            failures: health.failures,
-            failure_threshold: inner.facts.health_threshold,
-            last_ok_s_ago: health.last_ok.map(|at| clock.seconds_since(at)),
-            last_error: health.last_error,
+            failures: watched.failures,
+            failure_threshold: server.numbers.failure_threshold.get(),
+            last_ok_s_ago: watched.last_ok.map(|at| clock.seconds_since(at)),
+            last_error: watched.last_error,
         },
-        children: supervisor.children.iter().map(|child| child_of(inner, child)).collect(),
-        last_exit: server.and_then(|child| exit_of(inner, child)),
-        journal: inner.gate.journal().iter().map(|entry| journal_of(entry, clock)).collect(),
-        supervisor: api::Supervisor {
-            pid: std::process::id(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            uptime_s: inner.started.elapsed().as_secs_f64(),
-            control: None,
-            state_dir: inner.blueprint.instance.as_ref().map(|instance| instance.dir().path().display().to_string()),
-        },
+        children: supervisor
+            .iter()
+            .flat_map(|supervisor| &supervisor.children)
+            .filter(|child| [SERVER, HEALTH, BREAKER].iter().any(|ours| child.id == *ours))
+            .map(|child| child_of(clock, child))
+            .collect(),
+        last_exit: child.and_then(|child| exit_of(clock, child)),
+        journal: server.gate.journal().iter().map(|entry| journal_of(entry, clock)).collect(),
     }
 }
 
@@ -128,7 +198,7 @@ fn held_for(server: Option<&ChildStatus>) -> Option<String> {
     }
 }
 
-fn breaker_of(inner: &Inner, gate: &mlx_tree_policy::RestartSnapshot, clock: Clock) -> api::Breaker {
+fn breaker_of(server: &Server, gate: &mlx_tree_policy::RestartSnapshot, clock: Clock) -> api::Breaker {
     let (state, reason, half_open_in_s) = match &gate.breaker {
         BreakerState::Closed => (api::BreakerState::Closed, None, None),
         BreakerState::Open { until, reason, .. } => {
@@ -136,7 +206,7 @@ fn breaker_of(inner: &Inner, gate: &mlx_tree_policy::RestartSnapshot, clock: Clo
         }
         BreakerState::HalfOpen { .. } => (api::BreakerState::HalfOpen, None, None),
     };
-    let restart = &inner.facts.restart;
+    let restart = &server.facts.restart;
     api::Breaker {
         state,
         reason,
@@ -149,7 +219,7 @@ fn breaker_of(inner: &Inner, gate: &mlx_tree_policy::RestartSnapshot, clock: Clo
     }
 }
 
-fn child_of(inner: &Inner, child: &ChildStatus) -> api::Child {
+fn child_of(clock: Clock, child: &ChildStatus) -> api::Child {
     api::Child {
         id: child.id.to_string(),
         state: match &child.state {
@@ -164,13 +234,13 @@ fn child_of(inner: &Inner, child: &ChildStatus) -> api::Child {
         epoch: child.epoch.get(),
         restarts: child.restarts,
         last_exit: child.last_exit.as_ref().map(|exit| exit.reason.to_string()),
-        next_start_in_s: child.next_start.map(|next| inner.blueprint.clock.seconds_until(next)),
+        next_start_in_s: child.next_start.map(|next| clock.seconds_until(next)),
     }
 }
 
-fn exit_of(inner: &Inner, child: &ChildStatus) -> Option<api::Exit> {
+fn exit_of(clock: Clock, child: &ChildStatus) -> Option<api::Exit> {
     let last = child.last_exit.as_ref()?;
-    let ago = inner.blueprint.clock.now().saturating_since(last.at);
+    let ago = clock.now().saturating_since(last.at);
     let stamp = jiff::Timestamp::now().checked_sub(jiff::SignedDuration::try_from(ago).ok()?).ok()?;
     let (reason, code, signal, cause) = match last.reason.downcast_ref::<ServerFailure>() {
         Some(failure) => {

@@ -46,6 +46,7 @@ fn ready() -> Status {
         children: vec![child("server"), child("health"), child("breaker")],
         last_exit: None,
         journal: Vec::new(),
+        servers: Vec::new(),
         supervisor: Supervisor {
             pid: 4700,
             version: "1.2.3".to_owned(),

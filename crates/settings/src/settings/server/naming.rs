@@ -7,7 +7,7 @@ use crate::value::{Reject, Shown, text, texts};
 const LONGEST: usize = 64;
 
 /// What the children of the root supervisor are called already.
-const TAKEN: [&str; 7] = ["server", "health", "breaker", "residency", "gateway", "fallback", "tree"];
+const TAKEN: [&str; 8] = ["root", "server", "health", "breaker", "residency", "gateway", "fallback", "tree"];
 
 /// A name that may be missing, for reading.
 struct Optional(Option<String>);

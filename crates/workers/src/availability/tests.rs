@@ -1,0 +1,119 @@
+//! What is said of a server in each of its situations.
+
+use super::*;
+use std::sync::Arc;
+
+use mlx_tree_policy::{Trip, TripCause};
+use mlx_tree_supervision::{ChildKind, Epoch};
+
+fn child(state: ChildState, epoch: u64) -> ChildStatus {
+    ChildStatus {
+        id: "server".into(),
+        kind: ChildKind::Worker,
+        restart: Restart::Permanent,
+        state,
+        epoch: Epoch::new(epoch),
+        restarts: 0,
+        last_exit: None,
+        since: Monotonic::ORIGIN,
+        next_start: None,
+    }
+}
+
+fn gate(breaker: BreakerState) -> RestartSnapshot {
+    RestartSnapshot { breaker, consecutive_failures: 0, restarts_in_window: 0, next: None }
+}
+
+fn view(phase: ServerPhase, epoch: u64) -> ServerView {
+    ServerView { epoch, phase, process: None, url: Some("http://127.0.0.1:9".to_owned()) }
+}
+
+/// A server in its second incarnation.
+struct Case {
+    child: ChildState,
+    phase: ServerPhase,
+    seen: u64,
+    wish: Wish,
+    turn: Turn,
+    breaker: BreakerState,
+}
+
+const READY: ServerPhase = ServerPhase::Ready { since: Monotonic::ORIGIN };
+
+impl Case {
+    fn of(child: ChildState, phase: ServerPhase) -> Self {
+        Self { child, phase, seen: 2, wish: Wish::Run, turn: Turn::Keeps, breaker: BreakerState::Closed }
+    }
+
+    fn down(wish: Wish) -> Self {
+        Self { wish, ..Self::of(ChildState::Down, ServerPhase::Absent) }
+    }
+
+    fn judge(self) -> Reach {
+        let (child, view, gate) = (child(self.child, 2), view(self.phase, self.seen), gate(self.breaker));
+        Facts {
+            child: Some(&child),
+            view: &view,
+            gate: &gate,
+            wish: self.wish,
+            turn: self.turn,
+            restart: Restart::Permanent,
+            since: Instant::now(),
+            clock: Clock::since_boot(),
+        }
+        .judge()
+    }
+}
+
+#[tokio::test]
+async fn a_server_is_ready_only_when_its_own_incarnation_says_so() {
+    let address = "127.0.0.1:9".parse().expect("an address");
+    assert_eq!(Case::of(ChildState::Ready, READY).judge(), Reach::Ready { address });
+    let yields = Case { turn: Turn::Yields, ..Case::of(ChildState::Ready, READY) };
+    assert_eq!(yields.judge(), Reach::Yielding { address });
+    let reach = Case { seen: 1, ..Case::of(ChildState::Starting, READY) }.judge();
+    assert!(matches!(reach, Reach::Starting { .. }), "{reach:?}: what the one before it said does not count");
+}
+
+#[tokio::test]
+async fn one_that_was_given_up_is_not_ready_before_the_supervisor_knows() {
+    for phase in [ServerPhase::Stopping, ServerPhase::Absent] {
+        let reach = Case::of(ChildState::Ready, phase).judge();
+        assert!(matches!(reach, Reach::Waiting { until: None, .. }), "{reach:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_down_is_judged_by_what_was_wished() {
+    assert!(matches!(Case::down(Wish::Stop).judge(), Reach::Stopped { .. }));
+    assert!(matches!(Case::down(Wish::Run).judge(), Reach::Stopped { .. }), "it has ended by itself");
+    assert!(matches!(Case::down(Wish::Restart).judge(), Reach::Waiting { .. }), "between two lives");
+    assert_eq!(Case::down(Wish::Sleep).judge(), Reach::Asleep);
+}
+
+#[tokio::test]
+async fn a_sleeper_whose_breaker_is_open_is_not_merely_asleep() {
+    let open = |until| {
+        let reason = Trip { cause: TripCause::PermanentFailure, detail: "no module".to_owned() };
+        BreakerState::Open { until: Some(until), cycle: 0, reason }
+    };
+    let later = Clock::since_boot().now() + Duration::from_secs(60);
+    let reach = Case { breaker: open(later), ..Case::down(Wish::Sleep) }.judge();
+    assert!(matches!(reach, Reach::BreakerOpen { until: Some(_), .. }), "{reach:?}");
+    let reach = Case { breaker: open(Monotonic::ORIGIN), ..Case::down(Wish::Sleep) }.judge();
+    assert_eq!(reach, Reach::Asleep, "the next request is its trial");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_time_of_being_ready_is_that_of_the_start_and_what_starts_take() {
+    let now = Instant::now();
+    let reason: Arc<str> = "it was killed".into();
+    let takes = Some(Duration::from_secs(5));
+    let of = |state, start_takes| Availability { epoch: 1, state, start_takes }.ready_at();
+    let later = Some(now + Duration::from_secs(8));
+    let waiting = Reach::Waiting { until: Some(now + Duration::from_secs(3)), reason: Arc::clone(&reason) };
+    assert_eq!(of(waiting.clone(), takes), later);
+    assert_eq!(of(waiting, None), None, "nobody knows yet");
+    assert_eq!(of(Reach::Starting { since: now + Duration::from_secs(3), reason }, takes), later);
+    assert_eq!(of(Reach::Asleep, takes), None);
+}

@@ -1,0 +1,156 @@
+//! One server's children as specs: the worker, its watcher and its breaker.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use mlx_tree_policy::Standing;
+use mlx_tree_supervision::{
+    ChildContext, ChildSpec, Epoch, Intensity, Readiness, Restart, Shutdown, Supervisor, SupervisorEvent,
+    SupervisorHandle,
+};
+use tokio::sync::broadcast;
+
+use super::{Server, Siblings, Start};
+use crate::availability::Wish;
+use crate::breaker::{BreakerActor, BreakerArguments, Never, RestartGate, Sleeper};
+use crate::health::{HealthActor, HealthArguments};
+use crate::server::{ServerArguments, ServerWorker};
+use crate::{BREAKER, HEALTH, SERVER};
+
+/// What the supervisor allows beyond the worker's own limits, before it takes matters into its own hands.
+const SLACK: Duration = Duration::from_secs(15);
+
+/// Whether a server is started with its supervisor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Beginning {
+    /// It is.
+    Now,
+    /// The failures of an earlier run forbid it just now.
+    Held,
+    /// It sleeps, or was stopped.
+    Down,
+}
+
+/// The three children of `server`, in the order of their start.
+pub(super) fn children(server: &Arc<Server>) -> [ChildSpec; 3] {
+    let siblings = Siblings::default();
+    [worker(server, &siblings), watcher(server, &siblings), breaker(server)]
+}
+
+/// The same below a supervisor of their own.
+pub(super) fn supervisor(
+    server: &Arc<Server>,
+    intensity: Intensity,
+    events: &broadcast::Sender<SupervisorEvent>,
+) -> ChildSpec {
+    let (server, events) = (Arc::clone(server), events.clone());
+    ChildSpec::supervisor(server.name.to_string(), move |_| {
+        Supervisor::one_for_one()
+            .name(Arc::clone(&server.name))
+            .clock_starts_at(server.blueprint.clock.now())
+            .events_into(events.clone())
+            .intensity(intensity)
+            .children(children(&server))
+    })
+}
+
+/// How `server` begins a life under a supervisor that has just been started.
+pub(super) fn beginning(server: &Server) -> Beginning {
+    let wish = *server.wish.borrow();
+    match (server.start, wish) {
+        (_, Wish::Stop) | (Start::OnDemand | Start::Preload, _) => Beginning::Down,
+        (Start::Always, Wish::Run | Wish::Restart | Wish::Sleep) => match server.gate.standing() {
+            Standing::Free => Beginning::Now,
+            Standing::Waiting { .. } | Standing::Suspended { .. } => Beginning::Held,
+        },
+    }
+}
+
+fn worker(server: &Arc<Server>, siblings: &Siblings) -> ChildSpec {
+    let blueprint = &server.blueprint;
+    let start_timeout = blueprint.start_timeout + blueprint.hung_grace.length() + SLACK;
+    let shutdown = Shutdown::Timeout(blueprint.grace.length() + SLACK);
+    let (restart, gate) = (blueprint.restart, server.gate.clone());
+    // A supervisor that has been started anew counts on: nothing that knew the earlier incarnations may take a new one for
+    // an old one.
+    let before = Epoch::new(blueprint.view.borrow().epoch);
+    let (server, links) = (Arc::clone(server), siblings.clone());
+    let spec = ChildSpec::actor_in(&siblings.server, SERVER, move |context| {
+        let first = context.epoch() == before.next();
+        let beginning = if first { begin(&server, &context) } else { Beginning::Now };
+        let arguments = ServerArguments {
+            context,
+            blueprint: Arc::clone(&server.blueprint),
+            siblings: links.clone(),
+            // Later incarnations are started by those who have asked the gate.
+            held: beginning != Beginning::Now,
+        };
+        (ServerWorker, arguments)
+    })
+    .numbered_after(before)
+    .shutdown(shutdown)
+    .readiness(Readiness::Explicit { start_timeout });
+    match restart {
+        Restart::Permanent | Restart::Transient => spec.restart(restart).policy(gate),
+        Restart::Temporary => spec.restart(Restart::Transient).policy(Never),
+    }
+}
+
+/// The first thing that happens below a supervisor: everybody is told where the server is to be found.
+fn begin(server: &Arc<Server>, context: &ChildContext) -> Beginning {
+    server.home.send_replace(Some(context.supervisor().clone()));
+    let beginning = beginning(server);
+    if beginning == Beginning::Held {
+        let (supervisor, gate) = (context.supervisor().clone(), server.gate.clone());
+        tokio::spawn(async move { hold_back(&supervisor, &gate).await });
+    }
+    beginning
+}
+
+/// A server whose start the history of an earlier run forbade has ignored that start and is down, where nobody would
+/// resume it: it is suspended, until the BreakerActor does.
+pub(super) async fn hold_back(supervisor: &SupervisorHandle, gate: &RestartGate) {
+    if let Err(error) = supervisor.suspend_child(SERVER, "held back for the failures of an earlier run").await {
+        tracing::warn!(target: "mlx_tree::tree", %error, "the server cannot be held back");
+    }
+    // Its time may have come meanwhile, when the BreakerActor had nothing to resume yet.
+    if gate.standing() == Standing::Free
+        && let Err(error) = supervisor.resume_child(SERVER).await
+    {
+        tracing::debug!(target: "mlx_tree::tree", %error, "the server was resumed already");
+    }
+}
+
+fn watcher(server: &Arc<Server>, siblings: &Siblings) -> ChildSpec {
+    let (server, owner) = (Arc::clone(server), siblings.server.clone());
+    ChildSpec::actor_in(&siblings.health, HEALTH, move |context| {
+        let blueprint = &server.blueprint;
+        let arguments = HealthArguments {
+            context,
+            label: Arc::clone(&blueprint.label),
+            numbers: server.numbers,
+            profile: blueprint.profile.clone(),
+            server: blueprint.view.subscribe(),
+            owner: owner.clone(),
+            served: server.served.clone(),
+            client: blueprint.client.clone(),
+            view: server.health.clone(),
+            bus: blueprint.bus.clone(),
+            clock: blueprint.clock,
+        };
+        (HealthActor, arguments)
+    })
+    .restart(Restart::Permanent)
+}
+
+fn breaker(server: &Arc<Server>) -> ChildSpec {
+    let (gate, history, clock) = (server.gate.clone(), server.history.clone(), server.blueprint.clock);
+    let sleeper = match server.start {
+        Start::Always => Sleeper::Never,
+        Start::Preload | Start::OnDemand => Sleeper::WhenDown,
+    };
+    ChildSpec::actor(BREAKER, move |context| {
+        (BreakerActor, BreakerArguments { context, gate: gate.clone(), history: history.clone(), clock, sleeper })
+    })
+    .restart(Restart::Permanent)
+}

@@ -4,6 +4,8 @@
 mod abuse;
 #[path = "front/leaving.rs"]
 mod leaving;
+#[path = "front/process.rs"]
+mod process;
 #[path = "front/requests.rs"]
 mod requests;
 #[path = "front/stand.rs"]

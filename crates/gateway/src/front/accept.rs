@@ -5,6 +5,7 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -14,6 +15,9 @@ use tokio::time::{Instant, sleep_until};
 use super::Stop;
 use super::connection::{self, Core};
 use super::link::{Link, Taken, Which};
+
+/// A client that makes accepting fail does not fill the log with it.
+const COMPLAINT_PAUSE: Duration = Duration::from_secs(60);
 
 /// What connections come from.
 pub trait Acceptor: Send + Sync + 'static {
@@ -42,6 +46,8 @@ struct Intake {
     waiting: Option<(TcpStream, SocketAddr)>,
     /// Until when nothing is accepted, because the last attempt failed.
     resting: Option<Instant>,
+    /// When that was last said.
+    complained: Option<Instant>,
 }
 
 /// Whether a connection was given up.
@@ -135,6 +141,8 @@ impl Connections {
         };
         self.links.remove(&id);
         self.core.signals.free();
+        // It has given back what accepting may have failed for.
+        self.intake.resting = None;
     }
 
     /// Out of file descriptors, mostly: rests, and gives up a connection that nobody uses. Never ends the loop.
@@ -143,9 +151,13 @@ impl Connections {
             // The client was gone before it was accepted.
             io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted => {}
             kind => {
-                tracing::warn!(%error, ?kind, "accept.failed");
+                let now = Instant::now();
+                if self.intake.complained.is_none_or(|last| now > last + COMPLAINT_PAUSE) {
+                    tracing::warn!(%error, ?kind, "accept.failed");
+                    self.intake.complained = Some(now);
+                }
                 self.evict();
-                self.intake.resting = Some(Instant::now() + self.core.limits.accept_pause);
+                self.intake.resting = Some(now + self.core.limits.accept_pause);
             }
         }
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use mlx_tree_gateway::front::{Acceptor, FrontConfig, Limits};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::stand::{Stand, Told};
+use crate::stand::{Client, Stand, Told};
 
 const GET: &str = "GET /health HTTP/1.1\r\nHost: HOST\r\n\r\n";
 const HOLD: &str = "GET /hold HTTP/1.1\r\nHost: HOST\r\n\r\n";
@@ -77,6 +77,32 @@ async fn who_comes_when_every_connection_is_in_use_waits_for_one() {
     stand.release.send_replace(1);
     assert_eq!(busy.answer().await.body, "held");
     assert_eq!(waiting.answer().await.status, 200);
+}
+
+/// A connection may be taken away at any time before its request has begun, and never after.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn whoever_is_served_gets_the_answer_however_fast_connections_are_taken_away() {
+    let stand = Stand::limited(|limits| (limits.connections, limits.reserved) = (3, 0)).await;
+    let address = stand.address;
+    let asking = (0..16).map(|_| {
+        tokio::spawn(async move {
+            let mut answered = 0;
+            for _ in 0..100 {
+                let mut client = Client::connect(address).await;
+                client.send(GET).await;
+                if client.rest_of_one_answer().await {
+                    answered += 1;
+                }
+            }
+            answered
+        })
+    });
+    let mut answered = 0;
+    for asking in asking.collect::<Vec<_>>() {
+        answered += asking.await.expect("no panic");
+    }
+    assert!(answered > 0);
+    assert_eq!(stand.calls(), answered);
 }
 
 /// S12: the slow loris.

@@ -167,8 +167,7 @@ impl Stand {
     }
 
     pub(crate) async fn client(&self) -> Client {
-        let stream = TcpStream::connect(self.address).await.expect("connected");
-        Client { stream, address: self.address, inbound: Vec::new() }
+        Client::connect(self.address).await
     }
 
     /// The answer to one request on a connection of its own.
@@ -203,6 +202,11 @@ pub(crate) struct Answer {
 }
 
 impl Client {
+    pub(crate) async fn connect(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).await.expect("connected");
+        Self { stream, address, inbound: Vec::new() }
+    }
+
     /// Sends `request`, with `HOST` in it replaced by the address.
     pub(crate) async fn send(&mut self, request: &str) {
         self.raw(request.replace("HOST", &self.address.to_string()).as_bytes()).await;
@@ -263,6 +267,17 @@ impl Client {
     pub(crate) async fn rest(&mut self) -> String {
         while matches!(self.fill().await, Ok(1..)) {}
         String::from_utf8_lossy(&self.inbound).into_owned()
+    }
+
+    /// Whether there is a whole answer, rather than the end of the connection.
+    pub(crate) async fn rest_of_one_answer(&mut self) -> bool {
+        while !self.inbound.windows(4).any(|window| window == b"\r\n\r\n") {
+            if !matches!(self.fill().await, Ok(1..)) {
+                assert!(self.inbound.is_empty(), "a part of an answer");
+                return false;
+            }
+        }
+        self.answer().await.status == 200
     }
 
     /// Whether the other side has closed with nothing more to say.

@@ -167,3 +167,6 @@ impl Accept {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

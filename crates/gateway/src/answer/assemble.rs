@@ -142,3 +142,6 @@ impl Kind {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

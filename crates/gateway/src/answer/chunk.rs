@@ -82,6 +82,10 @@ struct Fields<'a> {
 pub fn read(data: &[u8]) -> Result<Reading<'_>, Garbage> {
     let data = std::str::from_utf8(data)?;
     let fields: Fields<'_> = serde_json::from_str(data)?;
+    // An array with the right members in the right order would do for serde.
+    if !data.trim_start().starts_with('{') {
+        return Err(Garbage::Empty);
+    }
     if let Some(error) = fields.error {
         return Ok(Reading::Failure(Failure::read(error)));
     }
@@ -205,3 +209,6 @@ impl Label {
         Self { id: owned(chunk.fields.id), created: owned(chunk.fields.created), model: model.into() }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -171,3 +171,6 @@ impl Resume {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

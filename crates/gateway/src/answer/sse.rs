@@ -253,3 +253,6 @@ pub fn comment(text: &[u8]) -> Bytes {
     comment.put_slice(b"\n\n");
     comment.freeze()
 }
+
+#[cfg(test)]
+mod tests;

@@ -126,3 +126,6 @@ impl Transcript {
         self.sent
     }
 }
+
+#[cfg(test)]
+mod tests;

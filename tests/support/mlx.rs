@@ -104,7 +104,12 @@ pub(crate) fn text_of(completion: &Value) -> String {
 
 /// Posts `body` to `/v1/completions` of a server.
 pub(crate) async fn post(url: &str, body: &Value) -> reqwest::Result<reqwest::Response> {
-    client().post(format!("{url}/v1/completions")).json(body).send().await
+    post_to(url, "/v1/completions", body).await
+}
+
+/// Posts `body` to a path of a server.
+pub(crate) async fn post_to(url: &str, path: &str, body: &Value) -> reqwest::Result<reqwest::Response> {
+    client().post(format!("{url}{path}")).json(body).send().await
 }
 
 /// The status of `GET /health`.

@@ -37,6 +37,11 @@ pub enum BackendState {
         /// Why it opened.
         reason: Arc<str>,
     },
+    /// It serves what it has and gets nothing new: another server waits for its memory. Its gate is holding.
+    Yielding {
+        /// Where it serves.
+        address: SocketAddr,
+    },
     /// It is not running and starts when it is asked for: see [`Observer::wanted`].
     Asleep,
     /// It is not running, and nobody is going to start it but an operator.

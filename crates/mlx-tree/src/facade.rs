@@ -12,6 +12,7 @@ use mlx_tree_workers::bus::Bus;
 use mlx_tree_workers::tree::{self, Start, TreeError, VerbError};
 
 use crate::assemble::{Label, Parts, Places, plan};
+use crate::gateway::{BindError, Door, Planned};
 use crate::prepare::{PrepareError, Prepared, prepare};
 
 /// A running tree. All that can be done with it is on [`tree::Tree`], to which it dereferences.
@@ -40,6 +41,9 @@ pub enum StartError {
     /// Another mlx-tree runs with the same state directory.
     #[error(transparent)]
     Instance(#[from] InstanceError),
+    /// The address for clients cannot be had.
+    #[error(transparent)]
+    Gateway(#[from] BindError),
     /// The interpreter or the model is not there.
     #[error(transparent)]
     Prepare(#[from] PrepareError),
@@ -153,8 +157,17 @@ impl Builder {
     /// [`StartError`]; nothing runs then.
     pub async fn launch(self) -> Result<Tree, StartError> {
         let instance = self.lock()?;
+        let door = self.open_door()?;
         let prepared = self.prepare().await?;
-        self.launch_with(prepared, instance).await
+        self.launch_with(prepared, instance, door).await
+    }
+
+    /// Takes the address that clients will use, so that it is known to be free; `None` if there is to be no gateway.
+    ///
+    /// # Errors
+    /// [`StartError::Gateway`] when it cannot be had.
+    pub fn open_door(&self) -> Result<Option<Door>, StartError> {
+        Ok(Door::open(&self.settings.gateway)?)
     }
 
     /// Becomes the one mlx-tree of its state directory: the first step of [`Builder::launch`], for one who wants to do
@@ -179,11 +192,25 @@ impl Builder {
     ///
     /// # Errors
     /// [`StartError::Tree`]; nothing runs then.
-    pub async fn launch_with(self, prepared: Prepared, instance: Arc<InstanceLock>) -> Result<Tree, StartError> {
-        let Self { settings, environment, children, guard, label, bus, progress: _ } = self;
+    pub async fn launch_with(
+        self,
+        prepared: Prepared,
+        instance: Arc<InstanceLock>,
+        door: Option<Door>,
+    ) -> Result<Tree, StartError> {
+        let Self { settings, environment, mut children, guard, label, bus, progress: _ } = self;
+        let link = door.map(|door| {
+            let Planned { child, link } = Planned::new(&settings, &prepared, label, door, &bus);
+            // Before the user's own children: it is there for clients when they start.
+            children.insert(0, child);
+            link
+        });
         let places = places(&settings, instance)?;
         let parts = Parts { prepared, places, guard, children, label, bus };
         let tree = tree::Tree::start(plan(&settings, &environment, parts)).await?;
+        if let Some(link) = link {
+            link.tie(&tree);
+        }
         Ok(Tree { tree })
     }
 }

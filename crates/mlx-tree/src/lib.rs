@@ -17,12 +17,15 @@
 
 mod assemble;
 mod facade;
+pub mod gateway;
 mod prepare;
 
 pub use assemble::{DEMO_KIND, DEMO_MODEL, DEMO_NOTE};
 pub use facade::{Builder, StartError, Tree};
+pub use gateway::{BindError, Door};
 pub use mlx_tree_api as api;
 pub use mlx_tree_control as control;
+pub use mlx_tree_gateway as data_plane;
 pub use mlx_tree_policy as policy;
 pub use mlx_tree_process as process;
 pub use mlx_tree_provision as provision;

@@ -5,11 +5,12 @@
 //! ├─ server    owns the process group of mlx_lm.server, and ends when that ends
 //! ├─ health    asks whether it is alive, busy or down, and tells its owner
 //! ├─ breaker   holds back restarts that do not help, then tries one
+//! ├─ gateway   the clients' one address: holds and replays their requests
 //! └─ …         children of your own
 //! ```
 //!
-//! They are a [`ServerWorker`], a [`HealthActor`] and a [`BreakerActor`], started in this order and stopped in reverse. The
-//! README and `mlx-tree status` show the same picture.
+//! They are a [`ServerWorker`], a [`HealthActor`], a [`BreakerActor`] and whatever is given to them as further children, of which
+//! the program's gateway is the first, started in this order and stopped in reverse. The README and `mlx-tree status` show the same picture.
 //!
 //! Of several servers, the first has these places, and each further one the same three below a supervisor of its own, which
 //! is called like the server:

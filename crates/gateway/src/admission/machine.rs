@@ -125,7 +125,7 @@ impl Admission {
             Some(_) => self.queue.push_back_in(waiting),
             None => self.queue.push(waiting),
         }
-        if matches!(self.backend.state, BackendState::Asleep) {
+        if matches!(self.backend.state, BackendState::Asleep | BackendState::Yielding { .. }) {
             effects.push(Effect::Wanted);
         }
         self.pump(now, effects);
@@ -283,6 +283,7 @@ impl Admission {
             BackendState::Restarting { reason, .. } => Hindrance::Restarting(reason.clone()),
             BackendState::BreakerOpen { reason, .. } => Hindrance::CircuitOpen(reason.clone()),
             BackendState::Asleep => Hindrance::Asleep,
+            BackendState::Yielding { .. } => Hindrance::Yielding,
             BackendState::Stopped { .. } | BackendState::Draining => Hindrance::Shut,
         };
         let (waited, retry_after) = (now.duration_since(waiting.since), self.again(now));

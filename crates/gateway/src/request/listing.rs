@@ -62,6 +62,7 @@ const fn word(state: &BackendState) -> &'static str {
         BackendState::Ready { .. } => "ready",
         BackendState::Restarting { .. } => "restarting",
         BackendState::BreakerOpen { .. } => "breaker_open",
+        BackendState::Yielding { .. } => "yielding",
         BackendState::Asleep => "asleep",
         BackendState::Stopped { .. } => "stopped",
         BackendState::Draining => "draining",
@@ -72,7 +73,10 @@ fn ready_in(state: &BackendState, now: Instant) -> Option<u64> {
     let at = match state {
         BackendState::Restarting { ready_at, .. } | BackendState::BreakerOpen { ready_at, .. } => (*ready_at)?,
         BackendState::Ready { .. } => now,
-        BackendState::Asleep | BackendState::Stopped { .. } | BackendState::Draining => return None,
+        BackendState::Yielding { .. }
+        | BackendState::Asleep
+        | BackendState::Stopped { .. }
+        | BackendState::Draining => return None,
     };
     u64::try_from(at.saturating_duration_since(now).as_millis()).ok()
 }

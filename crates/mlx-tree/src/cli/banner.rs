@@ -8,6 +8,7 @@ use mlx_tree::settings::{ServerKind, Settings};
 /// What the banner says.
 pub(crate) struct Banner<'a> {
     pub(crate) settings: &'a Settings,
+    pub(crate) clients: Option<SocketAddr>,
     pub(crate) control: SocketAddr,
     pub(crate) python: Option<&'a str>,
     pub(crate) kind: &'a str,
@@ -21,6 +22,12 @@ impl Banner<'_> {
     /// The banner as text.
     pub(crate) fn text(&self) -> String {
         let mut text = format!("mlx-tree {} · pid {}\n", env!("CARGO_PKG_VERSION"), std::process::id());
+        if let Some(clients) = self.clients {
+            text.push_str(&row(
+                "clients",
+                &format!("http://{clients}/v1   (OpenAI's API; requests wait here while the server restarts)"),
+            ));
+        }
         text.push_str(&row("server", &format!("{} at {}", self.kind, self.address())));
         text.push_str(&row("model", self.model));
         if let Some(note) = self.note {
@@ -36,6 +43,7 @@ impl Banner<'_> {
              ├─ server    owns the process group of mlx_lm.server, and ends when that ends\n\
              ├─ health    asks whether it is alive, busy or down, and tells its owner\n\
              ├─ breaker   holds back restarts that do not help, then tries one\n\
+             ├─ gateway   the clients' one address: holds and replays their requests\n\
              └─ …         children of your own",
         ));
         if let Some(request) = self.request() {
@@ -57,13 +65,18 @@ impl Banner<'_> {
         }
     }
 
-    /// A request to copy, where the address is known and no more than this is needed.
+    /// A request to copy, where no more than this is needed.
     fn request(&self) -> Option<String> {
-        let server = &self.settings.server;
-        match server.kind {
-            ServerKind::MlxLm if server.port != 0 => Some(format!(
-                "curl {}/v1/completions -d '{{\"prompt\": \"Once upon a time\", \"max_tokens\": 20}}'",
-                self.address()
+        let base = match (self.clients, self.settings.server.port) {
+            (Some(clients), _) => format!("http://{clients}"),
+            (None, 0) => return None,
+            (None, _) => self.address(),
+        };
+        let open = self.settings.gateway.tokens.is_empty();
+        match self.settings.server.kind {
+            ServerKind::MlxLm if open => Some(format!(
+                "curl {base}/v1/completions -H 'Content-Type: application/json' \\\n     \
+                 -d '{{\"prompt\": \"Once upon a time\", \"max_tokens\": 20}}'"
             )),
             ServerKind::MlxLm | ServerKind::MlxVlm | ServerKind::LlamaCpp | ServerKind::Openai | ServerKind::Http => {
                 None

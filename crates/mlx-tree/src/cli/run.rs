@@ -13,7 +13,7 @@ use mlx_tree::settings::{self, LogFormat, ServerKind};
 use mlx_tree::supervision::SupervisorExit;
 use mlx_tree::tree::{self, TreeError, VerbError};
 use mlx_tree::workers::bus::Bus;
-use mlx_tree::{Builder, DEMO_KIND, DEMO_MODEL, DEMO_NOTE, Prepared, StartError, Tree};
+use mlx_tree::{Builder, DEMO_KIND, DEMO_MODEL, DEMO_NOTE, Door, Prepared, StartError, Tree};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Notify, broadcast};
 
@@ -41,13 +41,15 @@ pub(crate) async fn run(loaded: Loaded, what: What) -> Result<Code, Report> {
     let builder = builder(&loaded, what)?.bus(bus.clone());
     let state_dir = &loaded.settings.state_dir;
     let instance = builder.lock().map_err(refused)?;
+    let door = builder.open_door().map_err(refused)?;
+    let clients = door.as_ref().map(Door::address);
     let bound = control::bind(loaded.settings.control.listen).await.map_err(port_taken)?;
     let prepared = tokio::select! {
         prepared = builder.prepare() => prepared.map_err(refused)?,
         end = signals.next() => return Ok(end.code()),
     };
     if format == Format::Narration {
-        greet(&loaded, bound.address(), &prepared, what);
+        greet(&loaded, clients, bound.address(), &prepared, what);
         let (past, live) = bus.replay_after(0);
         let language = match loaded.settings.log.language {
             settings::Language::En => Language::En,
@@ -55,7 +57,7 @@ pub(crate) async fn run(loaded: Loaded, what: What) -> Result<Code, Report> {
         };
         tokio::spawn(logging::tell(past, live, language));
     }
-    let tree = builder.launch_with(prepared, instance).await.map_err(refused)?;
+    let tree = builder.launch_with(prepared, instance, door).await.map_err(refused)?;
     let plane = Plane { tree: tree.clone(), control: bound.address(), shutdown: Arc::new(Notify::new()) };
     let access = Access {
         url: format!("http://{}", bound.address()),
@@ -154,14 +156,14 @@ fn set_up_log(loaded: &Loaded) -> Format {
     format
 }
 
-fn greet(loaded: &Loaded, control: SocketAddr, prepared: &Prepared, what: What) {
+fn greet(loaded: &Loaded, clients: Option<SocketAddr>, control: SocketAddr, prepared: &Prepared, what: What) {
     let python = prepared.python.as_ref().map(|python| describe(python, loaded.settings.server.kind));
     let server = &loaded.settings.server;
     let (kind, model, note) = match what {
         What::Server => (server.kind.as_str(), server.model.as_str(), prepared.note.as_deref()),
         What::Demo => (DEMO_KIND, DEMO_MODEL, Some(DEMO_NOTE)),
     };
-    let banner = Banner { settings: &loaded.settings, control, python: python.as_deref(), kind, model, note };
+    let banner = Banner { settings: &loaded.settings, clients, control, python: python.as_deref(), kind, model, note };
     let _ = io::stderr().write_all(banner.text().as_bytes());
 }
 
@@ -191,6 +193,10 @@ fn refused(error: StartError) -> Report {
             ),
         ),
         StartError::Instance(InstanceError::State(_)) => (Code::Config, None),
+        StartError::Gateway(_) => (
+            Code::PortTaken,
+            Some("end what listens there, or set gateway.listen to another address (--port N)".to_owned()),
+        ),
         StartError::Prepare(error) => (Code::Config, error.help()),
         StartError::Tree(TreeError::Orphan(_)) => (Code::Escalated, Some("end it by hand, if it is yours".to_owned())),
         StartError::Tree(TreeError::Policy(_) | TreeError::State(_)) => (Code::Config, None),

@@ -36,7 +36,7 @@ enum State {
 /// Whether `backend` works on what was sent to this incarnation.
 fn serves(backend: &Backend, epoch: u64) -> bool {
     match backend.state {
-        BackendState::Ready { .. } | BackendState::Draining => backend.epoch == epoch,
+        BackendState::Ready { .. } | BackendState::Yielding { .. } | BackendState::Draining => backend.epoch == epoch,
         BackendState::Restarting { .. }
         | BackendState::BreakerOpen { .. }
         | BackendState::Asleep

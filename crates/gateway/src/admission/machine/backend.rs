@@ -29,7 +29,7 @@ enum End {
 /// The incarnation that works on what is in flight, if there is one.
 fn serving(backend: &Backend) -> Option<u64> {
     match backend.state {
-        BackendState::Ready { .. } | BackendState::Draining => Some(backend.epoch),
+        BackendState::Ready { .. } | BackendState::Yielding { .. } | BackendState::Draining => Some(backend.epoch),
         BackendState::Restarting { .. }
         | BackendState::BreakerOpen { .. }
         | BackendState::Asleep
@@ -40,7 +40,7 @@ fn serving(backend: &Backend) -> Option<u64> {
 /// How the incarnation before `now` ended. One that was draining has been told to go, whatever follows.
 const fn ended(before: &BackendState, now: &BackendState) -> End {
     match (before, now) {
-        (BackendState::Draining, _)
+        (BackendState::Draining | BackendState::Yielding { .. }, _)
         | (_, BackendState::Asleep | BackendState::Stopped { .. } | BackendState::Draining) => End::Planned,
         (
             BackendState::Ready { .. }
@@ -48,7 +48,10 @@ const fn ended(before: &BackendState, now: &BackendState) -> End {
             | BackendState::BreakerOpen { .. }
             | BackendState::Asleep
             | BackendState::Stopped { .. },
-            BackendState::Ready { .. } | BackendState::Restarting { .. } | BackendState::BreakerOpen { .. },
+            BackendState::Ready { .. }
+            | BackendState::Yielding { .. }
+            | BackendState::Restarting { .. }
+            | BackendState::BreakerOpen { .. },
         ) => End::Death,
     }
 }
@@ -81,6 +84,7 @@ impl Admission {
             BackendState::Ready { address } => Some(address),
             BackendState::Restarting { .. }
             | BackendState::BreakerOpen { .. }
+            | BackendState::Yielding { .. }
             | BackendState::Asleep
             | BackendState::Stopped { .. }
             | BackendState::Draining => None,
@@ -95,6 +99,7 @@ impl Admission {
             BackendState::Ready { .. }
             | BackendState::Restarting { .. }
             | BackendState::BreakerOpen { .. }
+            | BackendState::Yielding { .. }
             | BackendState::Asleep => None,
         }
     }
@@ -112,7 +117,10 @@ impl Admission {
             BackendState::Ready { .. } => !late(now),
             BackendState::Restarting { ready_at, .. } => ready_at.is_none_or(|ready_at| !late(ready_at)),
             BackendState::BreakerOpen { ready_at, .. } => ready_at.is_some_and(|ready_at| !late(ready_at)),
-            BackendState::Asleep | BackendState::Stopped { .. } | BackendState::Draining => true,
+            BackendState::Asleep
+            | BackendState::Yielding { .. }
+            | BackendState::Stopped { .. }
+            | BackendState::Draining => true,
         };
         if fits { Ok(()) } else { Err(self.late(now, wait)) }
     }
@@ -124,7 +132,10 @@ impl Admission {
             BackendState::Ready { .. } => Duration::ZERO,
             BackendState::Restarting { ready_at, .. } => ready_at.map_or(UNKNOWN, until),
             BackendState::BreakerOpen { ready_at, .. } => ready_at.map_or(NOT_SOON, until),
-            BackendState::Asleep | BackendState::Stopped { .. } | BackendState::Draining => UNKNOWN,
+            BackendState::Asleep
+            | BackendState::Yielding { .. }
+            | BackendState::Stopped { .. }
+            | BackendState::Draining => UNKNOWN,
         };
         ready_in.saturating_add(self.estimate.again(self.queue.len(), self.pace.limit(now)))
     }
@@ -139,6 +150,7 @@ impl Admission {
                 }
                 return;
             }
+            BackendState::Yielding { .. } => return,
             // Only what is certain is held against one that waits already: the estimate of its turn is not.
             BackendState::Restarting { ready_at, .. } => {
                 ready_at.map_or_else(Vec::new, |at| self.queue.remove_all(|w| w.deadline < at.max(now)))
@@ -161,6 +173,7 @@ impl Admission {
             BackendState::BreakerOpen { reason, .. } => Denied::CircuitOpen { reason: reason.clone(), retry_after },
             BackendState::Restarting { reason, .. } => Denied::Restarting { reason: reason.clone(), retry_after },
             BackendState::Ready { .. }
+            | BackendState::Yielding { .. }
             | BackendState::Asleep
             | BackendState::Stopped { .. }
             | BackendState::Draining => Denied::TooLong { queued, wait, retry_after },

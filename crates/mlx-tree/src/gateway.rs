@@ -1,0 +1,171 @@
+//! The gateway as a child of the tree: where the data plane and the control path meet.
+//!
+//! ```text
+//! tree ── availability ──▶ feed ── watch<Backend> ──▶ gateway ── Observer ──▶ events, progress, wanted ──▶ tree
+//! ```
+//!
+//! Its socket outlives its incarnations: while it is restarted, connections wait in the backlog and none is refused.
+
+mod actor;
+mod catalogue;
+mod feed;
+mod observer;
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use mlx_tree_gateway::admission::Limits;
+use mlx_tree_gateway::exchange::Continuation;
+use mlx_tree_gateway::front::{self, FrontConfig, Tokens};
+use mlx_tree_gateway::gateway::{Member, Plan};
+use mlx_tree_gateway::{Backend, BackendState, Gateway};
+use mlx_tree_settings::{ContinueStreams, GatewaySettings, Settings};
+use mlx_tree_supervision::{Backoff, ChildSpec, Shutdown};
+use mlx_tree_workers::bus::Bus;
+use mlx_tree_workers::tree::Tree;
+use tokio::sync::watch;
+
+use self::actor::{GatewayActor, Parts};
+use self::observer::TreeObserver;
+use crate::assemble::Label;
+use crate::prepare::Prepared;
+
+/// The id of the gateway in the tree.
+pub const GATEWAY: &str = "gateway";
+
+/// What the supervisor allows beyond the drain.
+const SLACK: Duration = Duration::from_secs(5);
+
+/// Why the gateway's address cannot be had.
+#[derive(Debug, thiserror::Error)]
+#[error("the gateway cannot listen on {address}")]
+pub struct BindError {
+    /// The address.
+    pub address: SocketAddr,
+    source: std::io::Error,
+}
+
+/// An address that is taken for the gateway, which does not answer yet.
+#[derive(Debug)]
+pub struct Door {
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+/// A gateway that has been planned, and whose child is in a tree that is not started yet.
+pub(crate) struct Planned {
+    pub(crate) child: ChildSpec,
+    pub(crate) link: Link,
+}
+
+/// What ties a gateway to its tree, once that runs.
+pub(crate) struct Link {
+    backends: Vec<watch::Sender<Backend>>,
+    observer: Arc<TreeObserver>,
+}
+
+// === impl Door ===
+
+impl Door {
+    /// Takes the address that `settings` names; `None` if they want no gateway.
+    ///
+    /// # Errors
+    /// When the address cannot be had.
+    pub fn open(settings: &GatewaySettings) -> Result<Option<Self>, BindError> {
+        let Some(address) = settings.listen else { return Ok(None) };
+        let wrap = |source| BindError { address, source };
+        let listener = TcpListener::bind(address).map_err(wrap)?;
+        listener.set_nonblocking(true).map_err(wrap)?;
+        let address = listener.local_addr().map_err(wrap)?;
+        Ok(Some(Self { listener, address }))
+    }
+
+    /// The address that was taken.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+// === impl Planned ===
+
+impl Planned {
+    /// The gateway of `settings`, behind `door`.
+    pub(crate) fn new(settings: &Settings, prepared: &Prepared, label: Label, door: Door, bus: &Bus) -> Self {
+        let numbers = &settings.gateway;
+        let observer = Arc::new(TreeObserver::new(bus.clone()));
+        let starting = Backend {
+            epoch: 0,
+            state: BackendState::Restarting { ready_at: None, reason: "it is being started".into() },
+        };
+        let members = catalogue::members(settings, label);
+        let (backends, members): (Vec<_>, Vec<_>) = members
+            .into_iter()
+            .map(|(server, kind)| {
+                let (sender, backend) = watch::channel(starting.clone());
+                (sender, Member { server, kind, backend })
+            })
+            .unzip();
+        let plan = Plan {
+            catalogue: catalogue::catalogue(settings, prepared),
+            servers: members,
+            limits: limits(numbers),
+            hold_budget: numbers.hold_budget,
+            stall_timeout: numbers.stall_timeout,
+            continuation: match numbers.continue_streams {
+                ContinueStreams::Greedy => Continuation::Greedy,
+                ContinueStreams::Never => Continuation::Never,
+            },
+            fallback: None,
+            observer: observer.clone(),
+        };
+        let parts = Arc::new(Parts {
+            gateway: Arc::new(Gateway::new(plan)),
+            config: front_config(numbers),
+            door,
+            drain: settings.shutdown.drain,
+            bus: bus.clone(),
+        });
+        let child = ChildSpec::actor(GATEWAY, move |context| (GatewayActor, (Arc::clone(&parts), context.epoch())))
+            .backoff(Backoff::default())
+            .shutdown(Shutdown::Timeout(settings.shutdown.drain + SLACK));
+        Self { child, link: Link { backends, observer } }
+    }
+}
+
+// === impl Link ===
+
+impl Link {
+    /// Ties the gateway to `tree`, which has been started with its child.
+    pub(crate) fn tie(self, tree: &Tree) {
+        self.observer.tie(tree);
+        feed::start(self.backends, tree);
+    }
+}
+
+fn limits(settings: &GatewaySettings) -> Limits {
+    let defaults = Limits::default();
+    Limits {
+        max_inflight: std::num::NonZeroUsize::try_from(settings.max_inflight).unwrap_or(defaults.max_inflight),
+        max_queue: usize::try_from(settings.max_queue).unwrap_or(usize::MAX),
+        stable: settings.climb_after,
+        ..defaults
+    }
+}
+
+fn front_config(settings: &GatewaySettings) -> FrontConfig {
+    let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
+    FrontConfig {
+        hosts: settings.allowed_hosts.clone(),
+        origins: settings.allowed_origins.clone(),
+        tokens: Tokens::new(settings.tokens.iter()),
+        limits: front::Limits {
+            connections: usize::try_from(settings.max_connections.get()).unwrap_or(usize::MAX),
+            body_bytes: size(settings.max_body),
+            buffered_bytes: size(settings.max_buffered),
+            write_time: settings.write_timeout,
+            ..front::Limits::default()
+        },
+    }
+}

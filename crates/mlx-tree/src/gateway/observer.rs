@@ -1,0 +1,61 @@
+//! What the gateway tells the tree: that a server lives, that one is wanted, and what happens to requests.
+
+use std::collections::HashMap;
+use std::sync::OnceLock;
+
+use mlx_tree_api::Kind;
+use mlx_tree_gateway::Observer;
+use mlx_tree_workers::bus::Bus;
+use mlx_tree_workers::tree::{ServerHandle, Start, Tree};
+
+use super::GATEWAY;
+
+/// Tells a tree, once there is one.
+pub(super) struct TreeObserver {
+    bus: Bus,
+    servers: OnceLock<HashMap<String, ServerHandle>>,
+}
+
+// === impl TreeObserver ===
+
+impl TreeObserver {
+    pub(super) fn new(bus: Bus) -> Self {
+        Self { bus, servers: OnceLock::new() }
+    }
+
+    pub(super) fn tie(&self, tree: &Tree) {
+        let servers = tree.servers().iter().map(|server| (server.name().to_owned(), server.clone())).collect();
+        let _ = self.servers.set(servers);
+    }
+
+    fn server(&self, name: &str) -> Option<&ServerHandle> {
+        self.servers.get()?.get(name)
+    }
+}
+
+impl Observer for TreeObserver {
+    fn progressed(&self, server: &str) {
+        if let Some(server) = self.server(server) {
+            server.served().add(1);
+        }
+    }
+
+    fn wanted(&self, server: &str) {
+        if let Some(server) = self.server(server) {
+            server.wanted();
+        }
+    }
+
+    fn in_use(&self, server: &str) -> Option<Box<dyn Send + Sync>> {
+        let server = self.server(server)?;
+        match server.start_mode() {
+            // It is never put to sleep, so nobody counts.
+            Start::Always => None,
+            Start::Preload | Start::OnDemand => Some(Box::new(server.activity().begin())),
+        }
+    }
+
+    fn tell(&self, _server: &str, epoch: u64, kind: Kind) {
+        self.bus.emit(GATEWAY, epoch, kind);
+    }
+}

@@ -32,7 +32,7 @@ use serde_json::{Map, Value};
 
 use crate::refusal::{Code, Refusal};
 
-pub use catalogue::{Catalogue, CatalogueError, Dialect, Served, Temperature, vocabulary};
+pub use catalogue::{Catalogue, CatalogueError, Dialect, Release, Served, Temperature, vocabulary};
 pub use deadline::deadline;
 pub use digest::Digest;
 pub use features::{CONSENT, Consent, Feature, Features};

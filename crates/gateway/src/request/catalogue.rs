@@ -37,6 +37,8 @@ pub struct Served {
     pub upstream: Arc<str>,
     /// Which fields the server reads, and what it bears in them.
     pub dialect: Dialect,
+    /// How old the server is, as far as that changes what it bears.
+    pub release: Release,
     /// The temperature when the request has none.
     pub temperature: Temperature,
     /// How many tokens there are, if known (see [`vocabulary`]): a token id is below it.
@@ -52,6 +54,15 @@ pub enum Dialect {
     MlxLm,
     /// Any other one of OpenAI's kind: nothing but the common shapes is checked.
     Other,
+}
+
+/// How old a server is, as far as that changes what it bears.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Release {
+    /// As what mlx-tree installs, or newer, or nobody knows.
+    Current,
+    /// `mlx_lm` before 0.32: its generation thread does not survive `xtc_probability` when tokens are drawn.
+    Older,
 }
 
 /// What a server takes for the temperature when a request has none.
@@ -213,6 +224,7 @@ impl Served {
             server: server.into(),
             upstream: Arc::from("default_model"),
             dialect: Dialect::MlxLm,
+            release: Release::Current,
             temperature: Temperature::Zero,
             vocabulary: None,
             consent: Consent::NotGiven,

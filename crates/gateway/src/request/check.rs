@@ -56,7 +56,7 @@ fn shared(endpoint: Endpoint, fields: Fields<'_>) -> Result<(), Refusal> {
 
 /// What `mlx_lm.server` bears.
 fn mlx_lm(endpoint: Endpoint, fields: Fields<'_>, served: &Served) -> Result<(), Refusal> {
-    numbers::check(fields, chance(fields, served), served.vocabulary)?;
+    numbers::check(fields, chance(fields, served), served)?;
     tokens::check(fields, served.vocabulary)?;
     match endpoint {
         Endpoint::Chat => {

@@ -2,6 +2,7 @@
 
 use serde_json::{Number, Value};
 
+use super::super::catalogue::{Release, Served};
 use super::{Chance, FEW, Fields, invalid, kind};
 use crate::refusal::Refusal;
 
@@ -26,7 +27,6 @@ const BACK: i64 = i32::MAX as i64;
 /// As large as nobody's answer. The server counts with it and does not allocate by it.
 const LONG: i64 = i32::MAX as i64;
 
-/// The seed is 64 bits without a sign.
 const RULES: [(&str, Rule); 17] = [
     ("max_tokens", Rule::Whole(1, LONG)),
     ("max_completion_tokens", Rule::Whole(1, LONG)),
@@ -52,7 +52,7 @@ const RULES: [(&str, Rule); 17] = [
 const XTC_THRESHOLD: f64 = 0.5;
 
 /// Checks them.
-pub(super) fn check(fields: Fields<'_>, chance: Chance, vocabulary: Option<u32>) -> Result<(), Refusal> {
+pub(super) fn check(fields: Fields<'_>, chance: Chance, served: &Served) -> Result<(), Refusal> {
     for (name, rule) in RULES {
         if let Some(value) = fields.get(name) {
             rule.check(value).map_err(|why| invalid(name, why))?;
@@ -62,7 +62,7 @@ pub(super) fn check(fields: Fields<'_>, chance: Chance, vocabulary: Option<u32>)
     fields.wants("logprobs", "true or false (how many is said by `top_logprobs`)", Value::is_boolean)?;
     match chance {
         Chance::None => Ok(()),
-        Chance::Some => drawing(fields, vocabulary),
+        Chance::Some => drawing(fields, served),
     }
 }
 
@@ -72,15 +72,21 @@ fn seed(fields: Fields<'_>) -> Result<(), Refusal> {
 }
 
 /// What is looked at only when tokens are drawn.
-fn drawing(fields: Fields<'_>, vocabulary: Option<u32>) -> Result<(), Refusal> {
+fn drawing(fields: Fields<'_>, served: &Served) -> Result<(), Refusal> {
     let top_k = fields.get("top_k").and_then(Value::as_u64).unwrap_or_default();
-    let bound = vocabulary.unwrap_or(FEW);
+    let bound = served.vocabulary.unwrap_or(FEW);
     if top_k >= u64::from(bound) && top_k > 0 {
-        let known =
-            if vocabulary.is_some() { "the model has" } else { "the number of tokens is not known, but at least" };
+        let known = if served.vocabulary.is_some() {
+            "the model has"
+        } else {
+            "the number of tokens is not known, but at least"
+        };
         return Err(invalid("top_k", format!("it is below {bound} ({known} {bound} tokens), and 0 means no limit")));
     }
     let above_zero = |name: &str| fields.get(name).and_then(Value::as_f64).filter(|value| *value > 0.0);
+    if let (Release::Older, Some(_)) = (served.release, above_zero("xtc_probability")) {
+        return Err(invalid("xtc_probability", "this version of the server does not survive it"));
+    }
     let xtc = above_zero("xtc_probability").is_some();
     if xtc && above_zero("xtc_threshold").is_some_and(|threshold| threshold > XTC_THRESHOLD) {
         return Err(invalid("xtc_threshold", format!("it is at most {XTC_THRESHOLD}")));

@@ -129,6 +129,19 @@ fn shares_are_between_zero_and_one() {
 }
 
 #[test]
+fn an_older_server_is_not_asked_for_what_only_the_newer_one_survives() {
+    let mut catalogue = Catalogue::new();
+    catalogue.add(Served { release: Release::Older, ..Served::mlx_lm("tiny", "main") }).expect("the first one");
+    let ask = |more| {
+        let body = with(Endpoint::Completions, &more).to_string();
+        read(Endpoint::Completions, &HeaderMap::new(), body.as_bytes(), &catalogue)
+    };
+    refused(ask(json!({"temperature": 1, "xtc_probability": 0.5})), "xtc_probability", &json!(0.5));
+    ask(json!({"temperature": 1, "xtc_probability": 0.0})).expect("it is off");
+    ask(json!({"temperature": 0, "xtc_probability": 0.5})).expect("nothing is drawn");
+}
+
+#[test]
 fn one_choice_is_made() {
     for value in [json!(2), json!(0), json!(-1), json!("1"), json!(1.0)] {
         refused(chat(&json!({"n": value})), "n", &value);

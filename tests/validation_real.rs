@@ -18,6 +18,10 @@ use support::{Instance, say};
 /// How many accepted requests are sent to each version.
 const SENT: usize = 300;
 
+/// How many at once: as many as the gateway lets through. The server makes one batch of them, and the accepted ones of a batch
+/// must bear each other.
+const TOGETHER: usize = 4;
+
 /// How long one answer may take. It is one of a few tokens.
 const ANSWER: Duration = Duration::from_secs(30);
 
@@ -264,7 +268,7 @@ async fn promise(tree: Instance, release: Release) {
     let client = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).build().expect("a plain client");
     let status = tree.ready(1).await;
     let (url, process) = (status.server.url.expect("an address"), status.process_pid);
-    let (mut sent, mut refused) = (0, 0);
+    let (mut sent, mut refused, mut together) = (0, 0, Vec::new());
     while sent < SENT {
         assert!(refused < 50 * SENT, "seed {seed}: hardly anything is accepted: {sent} of {}", sent + refused);
         let (endpoint, body) = hostile(&mut random, &numbers, &shaped);
@@ -272,10 +276,22 @@ async fn promise(tree: Instance, release: Release) {
             Err(_) => refused += 1,
             Ok(ask) => {
                 sent += 1;
-                let outcome = send(&client, &url, &ask).await;
-                assert_eq!(outcome, Ok(()), "seed {seed}, request {sent}: {endpoint:?} {body}");
+                together.push((body, ask));
+                if together.len() < TOGETHER {
+                    continue;
+                }
+                let of = |at: usize| send(&client, &url, &together[at].1);
+                let outcomes = tokio::join!(of(0), of(1), of(2), of(3));
+                for (outcome, (body, ask)) in <[_; TOGETHER]>::from(outcomes).into_iter().zip(together.drain(..)) {
+                    assert_eq!(
+                        outcome,
+                        Ok(()),
+                        "seed {seed}, request {sent} or just before: {:?} {body}",
+                        ask.endpoint
+                    );
+                }
                 let after = tokio::time::timeout(ANSWER, complete(&url, "hi", 1)).await;
-                assert!(after.is_ok(), "seed {seed}: the server is silent after {endpoint:?} {body}");
+                assert!(after.is_ok(), "seed {seed}: the server is silent after request {sent}");
             }
         }
     }

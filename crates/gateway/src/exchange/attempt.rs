@@ -20,6 +20,9 @@ use crate::upstream::{self, Accept, Call, Frame, Verb};
 /// How much of an error's body is read.
 const ERROR_LIMIT: usize = 64 << 10;
 
+/// How long a server that says it is sick is given to be found out. Its watcher acts on what it wrote to stderr within seconds.
+const SICK: Duration = Duration::from_secs(15);
+
 /// How large an answer is that comes as one object.
 const WHOLE_LIMIT: usize = 64 << 20;
 
@@ -237,9 +240,21 @@ impl Line {
                 Err(_) => break,
             }
         }
+        let message = words(&body);
+        if let Some(span) = doubt(status, &message)
+            && self.permit.ends_within(span).await
+        {
+            return self.permit.died();
+        }
         self.permit.release(Outcome::Failed);
-        Fault::Rejected { status: status.as_u16(), message: words(&body) }
+        Fault::Rejected { status: status.as_u16(), message }
     }
+}
+
+/// How long it is doubted that the request is at fault. `mlx_lm.server` 0.32 answers 404 to everything once its generation thread
+/// is dead, until its watcher has noticed and ends it.
+fn doubt(status: StatusCode, message: &str) -> Option<Duration> {
+    if message.contains("generation thread") { Some(SICK) } else { status.is_server_error().then_some(SETTLE) }
 }
 
 /// The words of an error, in whichever shape it comes.
@@ -273,13 +288,20 @@ impl Held {
 
     /// The connection is of no use any more: because the server is going down, as will be known in a moment, or without that.
     async fn broken(&mut self, how: &(impl std::fmt::Display + ?Sized)) -> Fault {
-        let Some(permit) = &self.permit else { return Fault::Died };
-        if timeout(SETTLE, permit.gone()).await.is_ok() {
+        if self.ends_within(SETTLE).await {
             return self.died();
         }
         // Nobody works on it: its connection is closed from the other side.
         self.release(Outcome::Failed);
         Fault::Bad(how.to_string())
+    }
+
+    /// Whether the server goes down within `span`.
+    async fn ends_within(&self, span: Duration) -> bool {
+        match &self.permit {
+            Some(permit) => timeout(span, permit.gone()).await.is_ok(),
+            None => true,
+        }
     }
 
     fn died(&mut self) -> Fault {

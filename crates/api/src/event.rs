@@ -104,6 +104,15 @@ pub enum Kind {
         /// How it went, e.g. `exit code 0`, `SIGTERM`, `SIGKILL after 10 s`.
         how: String,
     },
+    /// A server that was asleep is started, because somebody asked for it.
+    #[serde(rename = "server.woken")]
+    ServerWoken,
+    /// A server is stopped until somebody asks for it again.
+    #[serde(rename = "server.put_to_sleep")]
+    ServerPutToSleep {
+        /// Why, in one line.
+        reason: String,
+    },
     /// A server left behind by an earlier mlx-tree was dealt with.
     #[serde(rename = "orphan.settled")]
     OrphanSettled {
@@ -270,6 +279,8 @@ impl Kind {
             Self::ServerUnhealthy { .. } => "server.unhealthy",
             Self::ServerStopping { .. } => "server.stopping",
             Self::ServerStopped { .. } => "server.stopped",
+            Self::ServerWoken => "server.woken",
+            Self::ServerPutToSleep { .. } => "server.put_to_sleep",
             Self::OrphanSettled { .. } => "orphan.settled",
             Self::HealthMonitoring => "health.monitoring",
             Self::HealthFailed { .. } => "health.failed",
@@ -309,6 +320,8 @@ impl Kind {
             | Self::ServerReady { .. }
             | Self::ServerStopping { .. }
             | Self::ServerStopped { .. }
+            | Self::ServerWoken
+            | Self::ServerPutToSleep { .. }
             | Self::HealthMonitoring
             | Self::HealthRecovered { .. }
             | Self::RestartGranted { .. }

@@ -34,7 +34,11 @@ pub fn narrate(event: &Event, language: Language) -> Option<String> {
         | Kind::RequestDiverted { .. }
         | Kind::RequestQuarantined { .. }
         | Kind::RequestFailed { .. } => "[GATEWAY]".to_owned(),
-        _ => "[SUPERVISOR]".to_owned(),
+        // Of several servers, each with its name.
+        _ => match event.child.strip_suffix("/server") {
+            Some(name) => format!("[SUPERVISOR/{name}]"),
+            None => "[SUPERVISOR]".to_owned(),
+        },
     };
     let mut line = format!("{mark} {subject} {text}");
     if let Kind::ServerExited { cause: Some(cause), .. } = &event.kind {
@@ -61,6 +65,8 @@ fn english(kind: &Kind) -> Option<(&'static str, String)> {
             ("🛑", format!("Stopping the server (SIGTERM, up to {grace_s:.0}s, then SIGKILL)"))
         }
         Kind::ServerStopped { how } => ("⏹️", format!("Server stopped ({how})")),
+        Kind::ServerWoken => ("⏰", "Server is wanted and is started".to_owned()),
+        Kind::ServerPutToSleep { reason } => ("😴", format!("Server is put to sleep: {reason}")),
         Kind::OrphanSettled { outcome } => ("🧹", format!("A server was left behind by an earlier run: {outcome}")),
         Kind::HealthMonitoring => ("🔍", "Monitoring loop started".to_owned()),
         Kind::HealthFailed { streak, threshold, .. } => ("⚠️", format!("Health check failed ({streak}/{threshold})")),
@@ -121,6 +127,14 @@ fn russian(kind: &Kind) -> Option<(&'static str, String)> {
             ("🛑", format!("Остановка сервера (SIGTERM, до {grace_s:.0}с, затем SIGKILL)"))
         }
         Kind::ServerStopped { how } => ("⏹️", format!("Сервер остановлен ({how})")),
+        Kind::ServerWoken => ("⏰", "Сервер понадобился и запускается".to_owned()),
+        Kind::ServerPutToSleep { reason } => {
+            let reason = match reason.strip_prefix("it makes room for ") {
+                Some(other) => format!("освобождает память для {other}"),
+                None => "давно не было запросов".to_owned(),
+            };
+            ("😴", format!("Сервер остановлен до следующего запроса: {reason}"))
+        }
         Kind::OrphanSettled { outcome } => {
             let outcome = outcome.replacen("ended", "завершён", 1);
             ("🧹", format!("Найден сервер, оставшийся от прошлого запуска: {outcome}"))

@@ -3,6 +3,7 @@
 mod arguments;
 mod ask;
 mod banner;
+mod fleet;
 mod logging;
 mod picture;
 mod progress;

@@ -1,4 +1,4 @@
-//! Pure decisions — restart, backoff, intensity, breaker, health threshold — that take `now` and return what to do.
+//! Pure decisions — restart, backoff, intensity, breaker, health threshold, residency — that take `now` and return what to do.
 //!
 //! Nothing in here reads a clock, sleeps, spawns or logs. A driver (a supervisor, an actor, a test) tells a policy what
 //! happened and when, and carries out the answer. Begin with [`RestartPolicy`], which composes the rules of this project, or
@@ -22,6 +22,7 @@
 //! | which ends are followed by a restart, and of whom | [`ExitRules`], through [`Decide::with_exit_rules`] |
 //! | how many restarts within a time | [`Intensity`], through [`Decide::with_limit`] |
 //! | all of it, with a breaker and a journal | [`RestartPolicy`] |
+//! | who may be in memory together | [`residency::Residency`] |
 //! | whether a request may be served by something else | [`FallbackPolicy`] |
 //!
 //! `docs/COMING_FROM.md` maps the words of OTP, Akka, Kubernetes and systemd to these.
@@ -40,6 +41,7 @@ mod jitter;
 mod journal;
 mod limit;
 mod monotonic;
+pub mod residency;
 mod restart;
 mod schedule;
 

@@ -44,6 +44,14 @@ impl Clock {
         }
     }
 
+    /// The point at which tokio's clock shows `instant`; the origin, if that is before it.
+    #[must_use]
+    pub fn point(&self, instant: Instant) -> Monotonic {
+        let later = instant.checked_duration_since(self.started);
+        let earlier = self.started.saturating_duration_since(instant);
+        Monotonic::new(later.map_or(self.since_boot.saturating_sub(earlier), |later| self.since_boot + later))
+    }
+
     /// Seconds until `point`; zero if that is past.
     #[must_use]
     pub fn seconds_until(&self, point: Monotonic) -> f64 {

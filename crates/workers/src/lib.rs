@@ -8,6 +8,7 @@ pub mod breaker;
 pub mod bus;
 pub mod clock;
 pub mod health;
+mod residency;
 pub mod server;
 mod task;
 pub mod tree;
@@ -18,3 +19,5 @@ pub const SERVER: &str = "server";
 pub const HEALTH: &str = "health";
 /// The id of its breaker.
 pub const BREAKER: &str = "breaker";
+/// The id of the child that decides which servers are in memory.
+pub const RESIDENCY: &str = "residency";

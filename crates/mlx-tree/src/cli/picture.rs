@@ -1,5 +1,7 @@
 //! `mlx-tree status`: the tree as a picture.
 
+mod fleet;
+
 use std::fmt::Write as _;
 
 use mlx_tree_api::{BreakerState, Child, ChildState, Exit, Phase, Status};
@@ -73,6 +75,9 @@ const fn said(phase: Phase) -> &'static str {
 }
 
 fn draw_child(out: &mut String, status: &Status, child: &Child, (branch, trunk): (&str, &str)) {
+    if let Some(server) = status.servers.iter().skip(1).find(|server| server.name == child.id) {
+        return fleet::draw_server(out, server, (branch, trunk));
+    }
     let (mark, state, details) = match child.id.as_str() {
         "server" => (phase_mark(status.phase), status.phase.as_str(), server_details(status)),
         "breaker" => (breaker_mark(status.breaker.state), status.breaker.state.as_str(), breaker_details(status)),

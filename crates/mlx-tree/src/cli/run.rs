@@ -18,6 +18,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Notify, broadcast};
 
 use super::banner::{Banner, row};
+use super::fleet;
 use super::logging::{self, Format};
 use super::progress::Shown;
 use super::report::{Code, Report};
@@ -286,6 +287,11 @@ impl Operator for Plane {
     }
 
     async fn perform(&self, verb: Verb) -> Result<Done, Refusal> {
+        if self.tree.servers().len() > 1
+            && let Some(outcome) = fleet::perform(&self.tree, verb).await
+        {
+            return outcome;
+        }
         let done = |message: String| Ok(Done { verb, message });
         match verb {
             Verb::Start => self.tree.start_server().await.map_err(|error| refusal(&error))?,
@@ -317,7 +323,7 @@ impl Operator for Plane {
     }
 }
 
-fn refusal(error: &VerbError) -> Refusal {
+pub(super) fn refusal(error: &VerbError) -> Refusal {
     let (code, help) = match error {
         VerbError::NotReady { .. } => {
             ("not_ready", Some("it is tried again as the policy says; see `mlx-tree status`"))

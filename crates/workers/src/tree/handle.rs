@@ -14,6 +14,7 @@ use crate::SERVER;
 use crate::availability::follow;
 use crate::bus::Bus;
 use crate::health::Served;
+use crate::residency;
 use crate::server::LogBook;
 
 /// How far a watcher of the supervisors' events may lag.
@@ -44,7 +45,7 @@ impl Tree {
     /// # Errors
     /// [`TreeError`]; nothing runs then.
     pub async fn start(plan: Plan) -> Result<Self, TreeError> {
-        let Plan { server, further, memory: _, children, logs, abandoned } = plan;
+        let Plan { server, further, memory, children, logs, abandoned } = plan;
         let intensity = server.restart.intensity;
         let servers: Vec<Arc<Server>> =
             std::iter::once(server).chain(further).map(Server::new).collect::<Result<_, _>>()?;
@@ -67,6 +68,7 @@ impl Tree {
             .events_into(events.clone())
             .children(subtree::children(first))
             .children(servers[1..].iter().map(|server| subtree::supervisor(server, intensity, &events)))
+            .children(residency::child_spec(&servers, memory))
             .children(children);
         drop(events);
         let name = root_name();

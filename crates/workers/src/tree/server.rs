@@ -12,8 +12,9 @@ use tokio::sync::{Mutex, broadcast, watch};
 use tokio::time::Instant;
 
 use super::{ServerPlan, Start, TreeError};
+use crate::SERVER;
 use crate::activity::Activity;
-use crate::availability::{Availability, Turn, Wish};
+use crate::availability::{self, Availability, Reach, Turn, Wish};
 use crate::breaker::{History, RestartGate};
 use crate::health::{HealthNumbers, HealthView, Served};
 use crate::server::{Blueprint, ServerView};
@@ -64,9 +65,7 @@ pub(crate) struct Server {
     pub(crate) served: Served,
     pub(crate) activity: Activity,
     pub(crate) start: Start,
-    #[allow(dead_code, reason = "read by the residency child")]
     pub(crate) idle_stop: Option<Duration>,
-    #[allow(dead_code, reason = "read by the residency child")]
     pub(crate) memory: u64,
     /// The supervisor that has it now.
     pub(crate) home: watch::Sender<Option<SupervisorHandle>>,
@@ -122,6 +121,24 @@ impl Server {
             facts: Facts { kind, model, note, restart },
             verbs: Mutex::new(()),
         }))
+    }
+
+    /// Whether it can be used, by the facts of this very moment.
+    pub(crate) fn reach_now(&self) -> Reach {
+        let home = self.home.borrow().clone();
+        let status = home.map(|home| Arc::clone(&home.status().borrow()));
+        let (view, gate) = (self.blueprint.view.borrow().clone(), self.gate.snapshot());
+        availability::Facts {
+            child: status.as_ref().and_then(|status| status.child(SERVER)),
+            view: &view,
+            gate: &gate,
+            wish: *self.wish.borrow(),
+            turn: *self.turn.borrow(),
+            restart: self.blueprint.restart,
+            since: Instant::now(),
+            clock: self.blueprint.clock,
+        }
+        .judge()
     }
 
     /// Whether somebody else decides when it is in memory.

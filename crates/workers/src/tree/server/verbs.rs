@@ -15,6 +15,7 @@ use super::{Server, ServerHandle, VerbError};
 use crate::SERVER;
 use crate::availability::{Reach, Turn, Wish};
 use crate::server::{ServerPhase, ServerView};
+use crate::tree::Start;
 
 /// How often an operator who waits for a start says so again. Shorter than a want lasts.
 const STILL_WANTED: Duration = Duration::from_secs(60);
@@ -117,6 +118,34 @@ impl ServerHandle {
         self.ready().await
     }
 
+    /// Lets a server that was stopped run again in its own way: one that is always there is started, and waited for until it
+    /// is ready; one that sleeps goes on sleeping until it is wanted.
+    ///
+    /// # Errors
+    /// As for [`ServerHandle::start`].
+    pub async fn allow(&self) -> Result<(), VerbError> {
+        if !self.server.sleeps() {
+            return self.start().await;
+        }
+        self.server.operator("start");
+        let _one_at_a_time = self.server.verbs.lock().await;
+        self.server.lift_stop();
+        if self.server.start == Start::Preload {
+            self.wanted();
+        }
+        Ok(())
+    }
+
+    /// Restarts a server that is not asleep; one that was stopped is [allowed](ServerHandle::allow) to run.
+    ///
+    /// # Errors
+    /// As for [`ServerHandle::restart`].
+    pub async fn restart_if_up(&self) -> Result<(), VerbError> {
+        let supervisor = self.server.supervisor()?;
+        let down = self.server.child_state(&supervisor).await? == ChildState::Down;
+        if down && self.server.sleeps() { self.allow().await } else { self.restart().await }
+    }
+
     /// Forgets all failures and closes the breaker. A server that was held back is started; one that was stopped or sleeps
     /// stays so.
     pub async fn reset(&self) {
@@ -154,13 +183,7 @@ impl ServerHandle {
     async fn start_by_want(&self, one_at_a_time: tokio::sync::MutexGuard<'_, ()>) -> Result<(), VerbError> {
         let server = &self.server;
         server.gate.reset();
-        server.wish.send_if_modified(|wish| {
-            let stopped = *wish == Wish::Stop;
-            if stopped {
-                *wish = Wish::Sleep;
-            }
-            stopped
-        });
+        server.lift_stop();
         drop(one_at_a_time);
         let mut availability = server.availability.subscribe();
         self.wanted();
@@ -227,7 +250,6 @@ impl Server {
     }
 
     /// Starts it out of its sleep. Nothing is forgotten: an open breaker is asked for its trial, and refuses before its time.
-    #[allow(dead_code, reason = "called by the residency child")]
     pub(crate) async fn wake(&self) -> Result<(), VerbError> {
         let supervisor = self.supervisor()?;
         let _one_at_a_time = self.verbs.lock().await;
@@ -240,6 +262,17 @@ impl Server {
         }
         self.wish.send_replace(Wish::Restart);
         self.start_child(&supervisor).await
+    }
+
+    /// One that was stopped, and sleeps, is asleep from now on.
+    fn lift_stop(&self) {
+        self.wish.send_if_modified(|wish| {
+            let stopped = *wish == Wish::Stop;
+            if stopped {
+                *wish = Wish::Sleep;
+            }
+            stopped
+        });
     }
 
     async fn terminate(&self, supervisor: &SupervisorHandle) -> Result<(), VerbError> {

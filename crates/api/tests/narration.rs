@@ -55,6 +55,8 @@ fn every_kind() -> Vec<Kind> {
         },
         Kind::GatewayDraining { in_flight: 2 },
         Kind::OperatorRequested { verb: "restart".to_owned() },
+        Kind::ServerWoken,
+        Kind::ServerPutToSleep { reason: reason("it makes room for coder") },
         Kind::ServerStopping { grace_s: 10.0 },
         Kind::ServerStopped { how: "SIGTERM".to_owned() },
         Kind::TreeStopping,
@@ -82,6 +84,25 @@ fn the_narration_in_english() {
 #[test]
 fn the_narration_in_russian() {
     insta::assert_snapshot!(told(Language::Ru));
+}
+
+#[test]
+fn of_several_servers_each_is_told_of_by_its_name() {
+    let event = Event {
+        seq: 1,
+        at: "2026-01-01T00:00:00Z".to_owned(),
+        child: "coder/server".to_owned(),
+        epoch: 1,
+        kind: Kind::ServerPutToSleep { reason: "nobody has asked for it for a while".to_owned() },
+    };
+    assert_eq!(
+        narrate(&event, Language::En).as_deref(),
+        Some("😴 [SUPERVISOR/coder] Server is put to sleep: nobody has asked for it for a while")
+    );
+    assert_eq!(
+        narrate(&event, Language::Ru).as_deref(),
+        Some("😴 [SUPERVISOR/coder] Сервер остановлен до следующего запроса: давно не было запросов")
+    );
 }
 
 #[test]

@@ -205,3 +205,32 @@ impl Link {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The request and the accept loop compete for the connection, and one of them gets it.
+    #[test]
+    fn a_connection_is_taken_away_or_has_a_request_but_not_both() {
+        let now = Instant::now();
+        let link = Link::new(now);
+        assert_eq!(link.begin(), Taken::Yes);
+        assert_eq!((link.evict(Which::Spare), link.idle_since()), (Taken::No, None));
+        link.answered();
+        assert_eq!((link.evict(Which::Spare), link.idle_since()), (Taken::No, None), "it is being written");
+        assert_eq!(link.has_flushed(), Taken::Yes);
+        assert_eq!(link.evict(Which::Idle), Taken::Yes);
+        assert_eq!((link.begin(), link.idle_since()), (Taken::No, None));
+    }
+
+    #[test]
+    fn a_connection_that_says_its_last_words_is_spared_by_a_drain_only() {
+        let link = Link::new(Instant::now());
+        assert_eq!(link.begin(), Taken::Yes);
+        link.finish(Instant::now());
+        assert!(link.idle_since().is_some());
+        assert_eq!((link.evict(Which::Idle), link.begin()), (Taken::No, Taken::No));
+        assert_eq!(link.evict(Which::Spare), Taken::Yes);
+    }
+}

@@ -6,11 +6,20 @@
 mod mlx;
 mod support;
 
-use mlx::{Version, post_to, real_of};
+use std::path::Path;
+use std::process::Stdio;
+
+use mlx::{Version, environment, post_to, real_of};
 use mlx_tree_gateway::answer::assemble::{ANSWER_LIMIT, Assembly, Kind};
 use mlx_tree_gateway::answer::sse::{Event, Parser};
 use mlx_tree_gateway::answer::transcript::{Ending, REMEMBERED, Transcript, Verdict};
+use mlx_tree_provision::model;
 use serde_json::{Value, json};
+use support::PATIENCE;
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{Child, Command};
+use tokio::time::timeout;
 
 /// The members of an answer, as they are looked for in its text.
 const MEMBERS: [&str; 16] = [
@@ -80,6 +89,10 @@ fn settled(answer: &str) -> Value {
     let message = &mut answer["choices"][0]["message"];
     if message.is_object() && message.get("content").is_none() {
         message["content"] = Value::Null;
+    }
+    for call in answer["choices"][0]["message"]["tool_calls"].as_array_mut().into_iter().flatten() {
+        let id = std::mem::take(&mut call["id"]);
+        assert!(id.is_string(), "{call}");
     }
     answer
 }
@@ -171,6 +184,46 @@ async fn of_mlx_lm_0_32_2() {
 #[tokio::test]
 async fn of_mlx_lm_0_31_3() {
     each_answer_is_the_same(Version::Blind).await;
+}
+
+/// A server whose model says this, and nothing else. It is killed by drop.
+async fn server_that_says(version: Version, text: &str) -> (Child, TempDir, String) {
+    let home = tempfile::tempdir().expect("a directory");
+    let model = model::resolve(model::BUILTIN_TINY, home.path(), home.path()).await.expect("a model");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/support/scripted_server.py");
+    let mut server = Command::new(environment(version).await.interpreter)
+        .arg(script)
+        .args([&model.argument, text])
+        .env("HF_HUB_OFFLINE", "1")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("it starts");
+    let mut told = BufReader::new(server.stdout.take().expect("a pipe")).lines();
+    let port = timeout(PATIENCE, told.next_line()).await.expect("in time").expect("a line").expect("a port");
+    (server, home, format!("http://127.0.0.1:{port}"))
+}
+
+#[tokio::test]
+async fn calls_are_put_together_as_the_server_itself_does() {
+    let text = "Let me look. <tool_call>{\"name\": \"get_weather\", \"arguments\": {\"city\": \"Bern\", \"q\": \"\\\"\"}}</tool_call> \
+                and <tool_call>{\"name\": \"now\", \"arguments\": {}}</tool_call>";
+    let tools = json!([{"type": "function", "function": {"name": "now"}}]);
+    for version in [Version::Current, Version::Blind] {
+        let (_server, _home, url) = server_that_says(version, text).await;
+        let answer = both(&url, CHAT, &chat(&json!({"max_tokens": 400, "tools": tools}))).await;
+        assert_eq!(answer["choices"][0]["finish_reason"], "tool_calls");
+        let message = &answer["choices"][0]["message"];
+        assert!(message["content"].as_str().is_some_and(|said| said.starts_with("Let me look.")), "{message}");
+        let calls = message["tool_calls"].as_array().expect("calls");
+        assert_eq!(calls[0]["function"], json!({"name": "get_weather", "arguments": r#"{"city": "Bern", "q": "\""}"#}));
+        assert_eq!((calls.len(), &calls[1]["function"]["arguments"]), (2, &json!("{}")));
+        // Cut by the limit inside of the second call: what is there of it is no call.
+        let cut = both(&url, CHAT, &chat(&json!({"max_tokens": 130, "tools": tools}))).await;
+        assert_eq!(cut["choices"][0]["finish_reason"], "length");
+    }
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-"""mlx_lm.server over a model that says one text, and calls tools: `scripted_server.py DIR TEXT` prints its port."""
+"""mlx_lm.server on a free port, which it prints: `scripted_server.py DIR [TEXT]`. With a text, the model says that and may call tools."""
 import json
 import pathlib
 import sys
@@ -7,23 +7,27 @@ import mlx.core as mx
 import mlx_lm.server as server
 from tokenizers import Tokenizer
 
-directory, text = pathlib.Path(sys.argv[1]), sys.argv[2]
-config = json.loads((directory / "tokenizer_config.json").read_text())
-config["chat_template"] += "{# <tool_call> tool_call.name #}"
-(directory / "tokenizer_config.json").write_text(json.dumps(config))
-tokenizer = Tokenizer.from_file(str(directory / "tokenizer.json"))
-said = tokenizer.encode(text, add_special_tokens=False).ids + [tokenizer.token_to_id(config["eos_token"])]
+directory = pathlib.Path(sys.argv[1])
 
 
-def only_that(*_, **__):
-    rest = iter(said)
+def scripted(text):
+    config = json.loads((directory / "tokenizer_config.json").read_text())
+    config["chat_template"] += "{# <tool_call> tool_call.name #}"
+    (directory / "tokenizer_config.json").write_text(json.dumps(config))
+    tokenizer = Tokenizer.from_file(str(directory / "tokenizer.json"))
+    said = tokenizer.encode(text, add_special_tokens=False).ids + [tokenizer.token_to_id(config["eos_token"])]
 
-    def force(_, logits):
-        mask = mx.full(logits.shape, -1e9)
-        mask[..., next(rest, said[-1])] = 0
-        return mask
+    def only_that(*_, **__):
+        rest = iter(said)
 
-    return [force]
+        def force(_, logits):
+            mask = mx.full(logits.shape, -1e9)
+            mask[..., next(rest, said[-1])] = 0
+            return mask
+
+        return [force]
+
+    return only_that
 
 
 def told(self, activate=server.ThreadingHTTPServer.server_activate):
@@ -31,7 +35,8 @@ def told(self, activate=server.ThreadingHTTPServer.server_activate):
     print(self.server_port, flush=True)
 
 
-server.make_logits_processors = only_that
+if len(sys.argv) > 2:
+    server.make_logits_processors = scripted(sys.argv[2])
 server.ThreadingHTTPServer.server_activate = told
 sys.argv[1:] = ["--model", str(directory), "--port", "0"]
 server.main()

@@ -1,7 +1,9 @@
 //! {permanent, transient, temporary} x {normal, shutdown, abnormal}, and what becomes of bystanders.
 
-use mlx_tree_supervision::test_util::{Act, MockChild, MockMessage};
-use mlx_tree_supervision::{Restart, Supervisor};
+use std::sync::Arc;
+
+use mlx_tree_supervision::test_util::{Act, EventRecorder, MockChild, MockMessage};
+use mlx_tree_supervision::{ChildSpec, Restart, Supervisor};
 use ractor::ActorRef;
 
 use crate::util::*;
@@ -20,7 +22,7 @@ async fn after(restart: Restart, ending: MockMessage) -> (String, Vec<String>) {
 }
 
 macro_rules! endings {
-    ($($name:ident: $restart:ident $ending:ident => $states:literal $reports:expr;)*) => {$(
+    ($(fn $name:ident: $restart:ident $ending:ident => $states:literal $reports:expr;)*) => {$(
         #[tokio::test(start_paused = true)]
         async fn $name() {
             let (states, reports) = after(Restart::$restart, MockMessage::$ending).await;
@@ -31,15 +33,15 @@ macro_rules! endings {
 }
 
 endings! {
-    permanent_normal: Permanent ExitNormal => "a:ready" ["child_terminated a: normal"];
-    permanent_shutdown: Permanent ExitShutdown => "a:ready" ["child_terminated a: shutdown"];
-    permanent_abnormal: Permanent Crash => "a:ready" ["child_terminated a: mock crash"];
-    transient_normal: Transient ExitNormal => "a:down" [];
-    transient_shutdown: Transient ExitShutdown => "a:down" [];
-    transient_abnormal: Transient Crash => "a:ready" ["child_terminated a: mock crash"];
-    temporary_normal: Temporary ExitNormal => "" [];
-    temporary_shutdown: Temporary ExitShutdown => "" [];
-    temporary_abnormal: Temporary Crash => "" ["child_terminated a: mock crash"];
+    fn permanent_normal: Permanent ExitNormal => "a:ready" ["child_terminated a: normal"];
+    fn permanent_shutdown: Permanent ExitShutdown => "a:ready" ["child_terminated a: shutdown"];
+    fn permanent_abnormal: Permanent Crash => "a:ready" ["child_terminated a: mock crash"];
+    fn transient_normal: Transient ExitNormal => "a:down" [];
+    fn transient_shutdown: Transient ExitShutdown => "a:down" [];
+    fn transient_abnormal: Transient Crash => "a:ready" ["child_terminated a: mock crash"];
+    fn temporary_normal: Temporary ExitNormal => "" [];
+    fn temporary_shutdown: Temporary ExitShutdown => "" [];
+    fn temporary_abnormal: Temporary Crash => "" ["child_terminated a: mock crash"];
 }
 
 /// A temporary child that a group restart stops is not started again, and does not use up the limit.
@@ -55,6 +57,53 @@ async fn temporary_bystander() {
     }
 }
 
+/// Why a leaf deep in the tree did not start is known to whoever started the tree, and all that had started is stopped.
+#[tokio::test(start_paused = true)]
+async fn faulty_application_shutdown() {
+    let leaf = || MockChild::spec("leaf", [Act::FailStart]);
+    let middle = move || ChildSpec::supervisor("middle", move |_| Supervisor::one_for_one().child(leaf()));
+    let mut events = EventRecorder::new();
+    let application = Supervisor::one_for_all()
+        .events_into(events.sender())
+        .child(steady("first"))
+        .child(ChildSpec::supervisor("top", move |_| Supervisor::one_for_one().child(middle())));
+    let error = application.start().await.unwrap_err();
+    let expected = "top did not start: start failed: middle did not start: start failed: leaf did not start: \
+                    start failed: mock crash";
+    assert_eq!(error.to_string(), expected);
+    assert_eq!(exit_reasons(events.events()), ["top start_failed", "first shutdown"]);
+    assert_eq!(events.outline().last().unwrap(), "supervisor.stopped");
+}
+
+/// How a temporary child is started is forgotten as soon as the child has ended, in each way that it can end.
+#[tokio::test(start_paused = true)]
+async fn do_not_save_start_parameters_for_temporary_children() {
+    let (supervisor, _) = start(Supervisor::dynamic()).await;
+    let parameters = Arc::new([0_u8; 10_000]);
+    for number in 0..100 {
+        let kept = parameters.clone();
+        let spec = ChildSpec::actor(number.to_string(), move |_| {
+            assert_eq!(kept.len(), 10_000);
+            (Idle, ())
+        });
+        let child = add(&supervisor, spec.restart(Restart::Temporary)).await;
+        match number % 3 {
+            0 => child.kill(),
+            1 => child.stop(None),
+            _ => supervisor.terminate_child(number.to_string()).await.unwrap(),
+        }
+    }
+    later(MS(1)).await;
+    assert_eq!(Arc::strong_count(&parameters), 1);
+    // Those of a permanent child are needed again.
+    let kept = parameters.clone();
+    let permanent = add(&supervisor, ChildSpec::actor("p", move |_| (Idle, assert_eq!(kept.len(), 10_000)))).await;
+    permanent.kill();
+    later(MS(1)).await;
+    assert_eq!((epochs(&supervisor).await.as_str(), Arc::strong_count(&parameters)), ("p2", 2));
+    supervisor.stop().await;
+}
+
 /// What was given for a temporary child is dropped with it.
 #[tokio::test(start_paused = true)]
 async fn do_not_save_child_specs_for_temporary_children() {
@@ -62,17 +111,17 @@ async fn do_not_save_child_specs_for_temporary_children() {
     for strategy in strategies {
         for act in [Act::ExitNormalAfter(S(1)), Act::CrashAfter(S(1)), Act::Ready] {
             let (supervisor, _) = start(strategy()).await;
-            let given = std::sync::Arc::new(());
+            let given = Arc::new(());
             let kept = given.clone();
             let script = std::iter::once(act).inspect(move |_| _ = &kept);
             add(&supervisor, MockChild::spec("a", script).restart(Restart::Temporary)).await;
-            assert_eq!(std::sync::Arc::strong_count(&given), 2);
+            assert_eq!(Arc::strong_count(&given), 2);
             later(S(2)).await;
             if act == Act::Ready {
                 supervisor.terminate_child("a").await.unwrap();
             }
             assert_eq!(states(&supervisor).await, "");
-            assert_eq!(std::sync::Arc::strong_count(&given), 1, "{act:?}");
+            assert_eq!(Arc::strong_count(&given), 1, "{act:?}");
             supervisor.stop().await;
         }
     }

@@ -18,6 +18,23 @@ fn all() -> Supervisor {
 }
 
 #[tokio::test(start_paused = true)]
+async fn nonsignificant_temporary() {
+    for supervisor in [any(), all()] {
+        let temporary = |id, act| MockChild::spec(id, [act]).restart(Restart::Temporary);
+        let (supervisor, _) = start(
+            supervisor
+                .child(temporary("normal", Act::ExitNormalAfter(S(1))))
+                .child(temporary("crash", Act::CrashAfter(S(1))))
+                .child(ends("s", 60).significant()),
+        )
+        .await;
+        later(S(2)).await;
+        assert_eq!(states(&supervisor).await, "s:ready");
+        supervisor.stop().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn nonsignificant_transient() {
     for supervisor in [any(), all()] {
         let (supervisor, _) = start(supervisor.child(ends("a", 1)).child(ends("s", 60).significant())).await;
@@ -54,6 +71,34 @@ async fn significant_simple() {
     add(&supervisor, ends("a", 1).significant()).await;
     add(&supervisor, ends("b", 2).significant()).await;
     assert!(matches!(supervisor.closed().await, SupervisorExit::AutoShutdown { child } if child == "b"));
+}
+
+/// Automatic shutdown climbs the tree for as long as the subtree that ends is significant itself, and stops where it is not.
+#[tokio::test(start_paused = true)]
+async fn significant_escalation() {
+    let inner = || {
+        ChildSpec::supervisor("inner", |_| any().child(ends("leaf", 1).significant()).child(steady("sibling")))
+            .restart(Restart::Transient)
+    };
+    let (root, _) = start(any().child(steady("bystander")).child(inner().significant())).await;
+    assert!(matches!(root.closed().await, SupervisorExit::AutoShutdown { child } if child == "inner"));
+
+    let (root, mut events) = start(any().child(steady("bystander")).child(inner())).await;
+    events.wait_for("child.exited", "inner").await;
+    later(S(60)).await;
+    assert_eq!(states(&root).await, "bystander:ready inner:down");
+    assert!(reports(events.events()).is_empty());
+    root.stop().await;
+}
+
+/// A child that is replaced by a significant one counts from then on (OTP: by an upgrade of its spec).
+#[tokio::test(start_paused = true)]
+async fn significant_upgrade_child() {
+    let (supervisor, _) = start(any().child(ends("a", 60)).child(steady("b"))).await;
+    supervisor.terminate_child("a").await.unwrap();
+    supervisor.delete_child("a").await.unwrap();
+    add(&supervisor, ends("a", 1).significant()).await;
+    assert!(matches!(supervisor.closed().await, SupervisorExit::AutoShutdown { child } if child == "a"));
 }
 
 /// A significant child that is terminated on request, or restarted, has not ended by itself.

@@ -1,45 +1,68 @@
 //! sup_stop_*, child_unlink.
 
 use mlx_tree_supervision::test_util::{Act, MockChild};
-use mlx_tree_supervision::{Restart, Shutdown, Supervisor};
+use mlx_tree_supervision::{ChildKind, Restart, Shutdown, Supervisor};
 
 use crate::util::*;
 
 #[tokio::test(start_paused = true)]
 async fn sup_stop_infinity() {
-    let slow = || MockChild::spec("a", [Act::StopAfter(S(3600))]).shutdown(Shutdown::Infinity);
-    let (supervisor, mut events) = start(Supervisor::one_for_one().child(slow())).await;
+    let slow = |id| MockChild::spec(id, [Act::StopAfter(S(3600))]).shutdown(Shutdown::Infinity);
+    let children = [slow("subtree").kind(ChildKind::Supervisor), slow("worker")];
+    let (supervisor, mut events) = start(Supervisor::one_for_one().children(children)).await;
     later(MS(1)).await;
+    let asked = tokio::time::Instant::now();
     supervisor.stop().await;
-    assert_eq!(exit_reasons(events.events()), ["a shutdown"]);
+    assert_eq!(asked.elapsed().as_secs(), 7200);
+    assert_eq!(exit_reasons(events.events()), ["worker shutdown", "subtree shutdown"]);
+    assert!(reports(events.events()).is_empty());
+}
+
+async fn stops_by_timeout(supervisor: Supervisor) {
+    let (supervisor, mut events) = start(supervisor).await;
+    add(&supervisor, MockChild::spec("a", [Act::HangInStop]).shutdown(Shutdown::Timeout(S(1)))).await;
+    add(&supervisor, steady("b").shutdown(Shutdown::Timeout(S(1)))).await;
+    later(MS(1)).await;
+    let asked = tokio::time::Instant::now();
+    supervisor.stop().await;
+    assert_eq!(asked.elapsed().as_secs(), 1);
+    assert_eq!(exit_reasons(events.events()), ["b shutdown", "a killed"]);
+    assert_eq!(reports(events.events()), ["shutdown_error a: killed"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn sup_stop_timeout() {
-    for supervisor in [Supervisor::one_for_one(), Supervisor::dynamic()] {
-        let (supervisor, mut events) = start(supervisor).await;
-        add(&supervisor, MockChild::spec("a", [Act::HangInStop]).shutdown(Shutdown::Timeout(S(1)))).await;
-        add(&supervisor, steady("b").shutdown(Shutdown::Timeout(S(1)))).await;
-        later(MS(1)).await;
-        supervisor.stop().await;
-        assert_eq!(exit_reasons(events.events()), ["b shutdown", "a killed"]);
-        assert_eq!(reports(events.events()), ["shutdown_error a: killed"]);
-    }
+    stops_by_timeout(Supervisor::one_for_one()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn sup_stop_timeout_dynamic() {
+    stops_by_timeout(Supervisor::dynamic()).await;
+}
+
+async fn stops_brutally(supervisor: Supervisor) {
+    let (supervisor, mut events) = start(supervisor).await;
+    add(&supervisor, steady("a")).await;
+    // One that would hang if it were asked.
+    add(&supervisor, MockChild::spec("b", [Act::HangInStop]).shutdown(Shutdown::Kill)).await;
+    later(MS(1)).await;
+    let asked = tokio::time::Instant::now();
+    supervisor.stop().await;
+    assert!(asked.elapsed().is_zero());
+    let mut reasons = exit_reasons(events.events());
+    reasons.sort();
+    assert_eq!(reasons, ["a shutdown", "b killed"]);
+    assert!(reports(events.events()).is_empty());
 }
 
 #[tokio::test(start_paused = true)]
 async fn sup_stop_brutal_kill() {
-    for supervisor in [Supervisor::one_for_one(), Supervisor::dynamic()] {
-        let (supervisor, mut events) = start(supervisor).await;
-        add(&supervisor, steady("a")).await;
-        add(&supervisor, steady("b").shutdown(Shutdown::Kill)).await;
-        later(MS(1)).await;
-        supervisor.stop().await;
-        let mut reasons = exit_reasons(events.events());
-        reasons.sort();
-        assert_eq!(reasons, ["a shutdown", "b killed"]);
-        assert!(reports(events.events()).is_empty());
-    }
+    stops_brutally(Supervisor::one_for_one()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn sup_stop_brutal_kill_dynamic() {
+    stops_brutally(Supervisor::dynamic()).await;
 }
 
 /// Children that end by themselves in any way while their supervisor stops.

@@ -6,10 +6,23 @@ use mlx_tree_supervision::test_util::{Act, EventRecorder, MockChild};
 use mlx_tree_supervision::{
     ChildSpec, EventKind, ExitReason, Intensity, StartedChild, Supervisor, SupervisorEvent, SupervisorHandle,
 };
-use ractor::ActorCell;
+use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef};
 
 pub(crate) const S: fn(u64) -> Duration = Duration::from_secs;
 pub(crate) const MS: fn(u64) -> Duration = Duration::from_millis;
+
+/// An actor that does nothing.
+pub(crate) struct Idle;
+
+impl Actor for Idle {
+    type Msg = ();
+    type State = ();
+    type Arguments = ();
+
+    async fn pre_start(&self, _: ActorRef<()>, (): ()) -> Result<(), ActorProcessingErr> {
+        Ok(())
+    }
+}
 
 /// A child that stays up.
 pub(crate) fn steady(id: &str) -> ChildSpec {

@@ -129,7 +129,7 @@ impl Tally {
 /// Plays a case on our machine; a panic is something that OTP would not have done.
 fn play(case: &Value) -> Vec<Value> {
     let case: case::Case = serde_json::from_value(case.clone()).expect("the format of a case");
-    catch_unwind(AssertUnwindSafe(|| world::World::play(&case)))
+    catch_unwind(AssertUnwindSafe(|| world::World::play(&case, world::View::Otp)))
         .unwrap_or_else(|_| vec![json!({"ev": "panic", "case": case.id})])
 }
 

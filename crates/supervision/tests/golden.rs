@@ -32,7 +32,7 @@ fn play(cases: &[u8], observed: &[u8]) -> (usize, usize) {
     for line in lines(cases) {
         let case: case::Case = serde_json::from_value(line.clone()).unwrap();
         let otp = observed.remove(&case.id).unwrap();
-        let ours = world::World::play(&case);
+        let ours = world::World::play(&case, world::View::Otp);
         if let Err(difference) = compare::compare(&line, otp["events"].as_array().unwrap(), &ours) {
             panic!("{}: {difference}\nthe case: {line}", case.id);
         }

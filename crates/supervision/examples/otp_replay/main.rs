@@ -18,7 +18,7 @@ fn main() -> std::io::Result<()> {
             continue;
         }
         let case: case::Case = serde_json::from_str(&line)?;
-        let events = world::World::play(&case);
+        let events = world::World::play(&case, world::View::Otp);
         writeln!(out, "{}", serde_json::json!({"id": case.id, "events": events}))?;
     }
     Ok(())

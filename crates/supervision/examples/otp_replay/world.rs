@@ -21,9 +21,20 @@ use crate::case::{Case, Child, Op};
 /// The label of a child, under which its script is kept.
 type Label = String;
 
+/// Whose view is taken where this supervisor and OTP's deliberately differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum View {
+    /// OTP's, for comparisons with it.
+    Otp,
+    /// This supervisor's own, for comparisons with its actors.
+    #[allow(dead_code, reason = "only one of the programs that share this file compares with the actors")]
+    Ours,
+}
+
 /// A scripted world and the machine in it.
 pub(crate) struct World {
     core: Supervisor<Label>,
+    view: View,
     strategy: Strategy,
     template: Option<Child>,
     scripts: HashMap<Label, Script>,
@@ -83,7 +94,7 @@ enum Ended {
 
 impl World {
     /// Plays a case; answers what was observed.
-    pub(crate) fn play(case: &Case) -> Vec<Value> {
+    pub(crate) fn play(case: &Case, view: View) -> Vec<Value> {
         let strategy = case.sup.strategy();
         let config = Config {
             strategy,
@@ -91,7 +102,10 @@ impl World {
             auto_shutdown: case.sup.auto_shutdown(),
             max_children: usize::MAX,
             kill_grace: Duration::from_secs(5),
-            queries: QueryOrder::InTurn,
+            queries: match view {
+                View::Otp => QueryOrder::InTurn,
+                View::Ours => QueryOrder::AtOnce,
+            },
         };
         let is_dynamic = strategy == Strategy::Dynamic;
         let specs = case.children.iter().map(|child| spec(child.id.as_str(), child.rules(), &child.id)).collect();
@@ -107,6 +121,7 @@ impl World {
         }
         let mut world = Self {
             core,
+            view,
             strategy,
             template: case.children.first().filter(|_| is_dynamic).cloned(),
             scripts: HashMap::new(),
@@ -199,7 +214,7 @@ impl World {
             "get_childspec" => Call::Rules(id()),
             "which" => Call::Which,
             // OTP counts dynamic children without looking whether they live; we would.
-            "count" if self.strategy == Strategy::Dynamic => Call::Which,
+            "count" if self.strategy == Strategy::Dynamic && self.view == View::Otp => Call::Which,
             "count" => Call::Count,
             other => panic!("no such operation: {other}"),
         };
@@ -226,7 +241,7 @@ impl World {
         }
     }
 
-    /// OTP addresses dynamic children by pid: that of the one alive, or else the last one known.
+    /// OTP addresses dynamic children by pid: that of the one alive, or else the last one known. We do so by their ids.
     fn terminate_by_pid(&self, label: &str) -> (Call<Label>, Target) {
         let alive = self.alive.values().find(|living| living.label == label);
         let pid = match alive {
@@ -234,6 +249,8 @@ impl World {
             None => self.last_incarnation.get(label).cloned(),
         };
         match pid {
+            Some((id, _)) if self.view == View::Ours => (Call::Terminate { id, only: None }, Target::Plain),
+            None if self.view == View::Ours => (Call::Terminate { id: "(none)".into(), only: None }, Target::Plain),
             Some((id, epoch)) => (Call::Terminate { id, only: Some(epoch) }, Target::Pid),
             None => (Call::Terminate { id: "(none)".into(), only: None }, Target::NoPid),
         }
@@ -247,7 +264,7 @@ impl World {
     fn feed(&mut self, input: Input<Label>) {
         let mut effects = Vec::new();
         self.core.step(self.now, input, &mut effects);
-        effects.retain(|effect| !self.reaches_into_a_start(effect));
+        effects.retain(|effect| self.view == View::Ours || !self.reaches_into_a_start(effect));
         self.todo.extend(effects);
     }
 
@@ -327,12 +344,16 @@ impl World {
         for op in std::mem::take(&mut self.during) {
             self.ask(&op);
         }
+        let hears_of_stop = self.hears_of_stop(key, epoch);
         match outcome.as_str() {
             "ok" => {
                 let id = self.core.id(key).expect("a child that is to be started").clone();
                 self.last_incarnation.insert(label.clone(), (id, epoch));
                 self.alive.insert(self.born, Living { key, epoch, label, try_number, stop });
                 self.born += 1;
+                if hears_of_stop {
+                    self.todo.push_back(Effect::Stop { key, epoch });
+                }
                 self.feed(Input::Started { key, epoch });
             }
             "ignore" => self.feed(Input::Ignored { key, epoch }),
@@ -340,6 +361,21 @@ impl World {
             "raise" => self.feed(Input::Exited { key, epoch, reason: failed(FailureKind::StartFailed, "raised") }),
             other => panic!("no such outcome: {other}"),
         }
+    }
+
+    /// Whether a stop that waits has reached into the start in progress, so that the child ends as soon as it has started.
+    fn hears_of_stop(&mut self, key: Key, epoch: Epoch) -> bool {
+        if self.view == View::Ours && self.core.next_deadline().is_some_and(|deadline| deadline <= self.now) {
+            // A child that is to be killed at once: whether it has started by then is up to the scheduler.
+            self.note(json!({"ev": "start_or_kill"}));
+        }
+        let is_for_it = |effect: &Effect| match effect {
+            Effect::Stop { key: other, epoch: of } => (*other, *of) == (key, epoch),
+            _ => false,
+        };
+        let before = self.todo.len();
+        self.todo.retain(|effect| !is_for_it(effect));
+        self.todo.len() < before
     }
 
     /// While a stop waits, a subtree that is still starting is told of it. OTP lets it finish, and so does this world.
@@ -427,8 +463,9 @@ impl World {
                 return (child.id.to_string(), state);
             }
             // OTP lists dynamic children by pid, which means a label only while it lives.
+            let has_started = state == "pid" && child.state != ChildState::Starting;
             let living = self.alive.values().find(|living| {
-                state == "pid" && living.epoch == child.epoch && self.core.id(living.key) == Some(&child.id)
+                has_started && living.epoch == child.epoch && self.core.id(living.key) == Some(&child.id)
             });
             (living.map_or("?".to_owned(), |living| living.label.clone()), state)
         });
@@ -460,7 +497,7 @@ impl World {
     }
 }
 
-fn op(name: &str) -> Op {
+pub(crate) fn op(name: &str) -> Op {
     serde_json::from_value(json!({"op": name})).expect("an operation")
 }
 
@@ -468,7 +505,7 @@ fn spec(id: &str, rules: ChildRules, label: &str) -> Spec<Label> {
     Spec { id: id.into(), rules, policy: None, after: Epoch::NEVER, payload: label.to_owned() }
 }
 
-fn refusal(invalid: &InvalidSpec) -> &'static str {
+pub(crate) fn refusal(invalid: &InvalidSpec) -> &'static str {
     match invalid {
         InvalidSpec::DuplicateId(_) => "duplicate_child_name",
         InvalidSpec::SignificantPermanent(_) | InvalidSpec::SignificantWithoutAutoShutdown(_) => "bad_combination",
@@ -492,7 +529,7 @@ fn exit_reason(why: &str) -> ExitReason {
     }
 }
 
-fn why(reason: &ExitReason) -> String {
+pub(crate) fn why(reason: &ExitReason) -> String {
     match reason {
         ExitReason::Normal => "normal".to_owned(),
         ExitReason::Shutdown => "shutdown".to_owned(),

@@ -1,7 +1,7 @@
 //! format_log_*: what a supervisor writes into the log.
 
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use mlx_tree_supervision::test_util::{Act, MockChild};
 use mlx_tree_supervision::{ChildSpec, Shutdown, Supervisor};
@@ -27,6 +27,11 @@ impl io::Write for Page {
 
 /// What a supervisor logs up to its end, a JSON document a line.
 async fn log_of(supervisor: Supervisor) -> Vec<Value> {
+    // While there is only one subscriber, `tracing` asks it alone whether a place in the code is of interest, and on a thread
+    // without it, where the other tests are, the answer would be no, for everybody.
+    static OTHER: LazyLock<tracing::Dispatch> =
+        LazyLock::new(|| tracing::Dispatch::new(tracing::subscriber::NoSubscriber::new()));
+    LazyLock::force(&OTHER);
     let page = Page::default();
     let writer = page.clone();
     let subscriber = tracing_subscriber::fmt().json().with_max_level(tracing::Level::TRACE);

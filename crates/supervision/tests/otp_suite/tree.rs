@@ -108,7 +108,7 @@ impl Actor for Holder {
 #[tokio::test(start_paused = true)]
 async fn simple_global_supervisor() {
     for strategy in [Strategy::OneForOne, Strategy::OneForAll, Strategy::RestForOne, Strategy::Dynamic] {
-        let (supervisor, mut events) = start(Supervisor::new(strategy).intensity(patient())).await;
+        let (supervisor, mut events) = start(Supervisor::new(strategy).intensity(Intensity::new(9, S(3600)))).await;
         let slot = Slot::new();
         let (taken, seen) = (Arc::new(AtomicBool::new(false)), slot.clone());
         let spec = ChildSpec::actor_in(&slot, "holder", move |_| {

@@ -1,4 +1,5 @@
-//! What supervision costs: the latency of a restart and the memory of a child, beside bare ractor.
+//! What supervision costs: the latency of a restart and the memory of a child, beside bare ractor, and what of it is the
+//! machine's.
 //!
 //! ```text
 //! cargo run --release -p mlx-tree-supervision --example cost
@@ -8,7 +9,8 @@
 use std::future::Future;
 use std::time::{Duration, Instant};
 
-use mlx_tree_supervision::{ChildSpec, Intensity, Supervisor};
+use mlx_tree_supervision::core::{self, Config, Effect, Input, QueryOrder, Spec};
+use mlx_tree_supervision::{AutoShutdown, ChildSpec, Epoch, ExitReason, Intensity, Monotonic, Strategy, Supervisor};
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 use tokio::sync::mpsc;
 
@@ -146,6 +148,51 @@ async fn memory(way: &str) {
     println!("{way}: they stop in {:?}", begin.elapsed());
 }
 
+/// What the machine alone takes for a restart, of one child after the other.
+fn machine(children: usize) -> Duration {
+    let config = Config {
+        strategy: Strategy::OneForOne,
+        intensity: Intensity::new(u32::MAX, Duration::from_secs(1)),
+        auto_shutdown: AutoShutdown::Never,
+        max_children: usize::MAX,
+        kill_grace: Duration::from_secs(5),
+        queries: QueryOrder::AtOnce,
+    };
+    let rules = ChildSpec::supervisor("any", |_| Supervisor::one_for_one()).rules();
+    // As large as what the actor around the machine keeps with each child.
+    let specs = (0..children).map(|n| Spec {
+        id: n.to_string().into(),
+        rules,
+        policy: None,
+        after: Epoch::NEVER,
+        payload: [0_u64; 8],
+    });
+    let mut supervisor = core::Supervisor::new(config, specs.collect()).expect("specs that agree");
+    let (mut effects, mut running) = (Vec::new(), Vec::with_capacity(children));
+    supervisor.step(Monotonic::ORIGIN, Input::Boot, &mut effects);
+    let spawned = |effects: &mut Vec<Effect>| {
+        effects.drain(..).find_map(|effect| match effect {
+            Effect::Spawn { key, epoch } => Some((key, epoch)),
+            _ => None,
+        })
+    };
+    while let Some((key, epoch)) = spawned(&mut effects) {
+        running.push((key, epoch));
+        supervisor.step(Monotonic::ORIGIN, Input::Started { key, epoch }, &mut effects);
+    }
+    let rounds = 10 * RESTARTS;
+    let begin = Instant::now();
+    for round in 0..rounds {
+        let now = Monotonic::new(begin.elapsed());
+        let (key, epoch) = &mut running[round as usize * 7919 % children];
+        supervisor.step(now, Input::Exited { key: *key, epoch: *epoch, reason: ExitReason::Killed }, &mut effects);
+        (*key, *epoch) = spawned(&mut effects).expect("a restart");
+        supervisor.step(now, Input::Started { key: *key, epoch: *epoch }, &mut effects);
+        effects.clear();
+    }
+    begin.elapsed() / rounds
+}
+
 fn run(threads: usize, what: impl Future<Output = ()> + Send + 'static) {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(threads)
@@ -162,6 +209,9 @@ fn main() {
     for threads in [1, 2] {
         println!("--- {threads} worker thread(s)");
         run(threads, latencies());
+    }
+    for children in [1, 1_000, 10_000, 100_000] {
+        println!("the machine's part of a restart among {children} children: {:?}", machine(children));
     }
     for way in ["bare", "supervised"] {
         let program = std::env::current_exe().expect("a program");

@@ -4,12 +4,17 @@
 //! stop ends everything, whether the children cooperate or must be killed; and if nothing fails any more, every permanent
 //! child ends up ready, through backoffs, suspensions, half-open breakers and trials that ran out.
 //!
-//! A state is reached by playing its events anew, and told from others by everything that decides what happens next (the
-//! `Debug` of the machine and the policies). Two children are walked eight events deep, three with all their faults six or
-//! seven, three with an operator five: some 70,000 states, in some 11 s.
+//! A state is reached by playing its events anew, and told from others by everything that decides what happens next (see
+//! `model/fingerprint.rs`). In every run three children with all their faults are walked eight events deep, and three with an
+//! operator five: some 83,000 states, in some 17 s of one processor. Deeper, when asked for:
+//!
+//! ```text
+//! cargo test -p mlx-tree-supervision --test model -- --ignored
+//! ```
 //!
 //! What it has found: a child that was stuck when the breaker's driver suspended it, and a run that its policy took for ready
-//! while it was being stopped; both left a permanent child down for good. Whether it would find others was tried by planting
+//! while it was being stopped; both left a permanent child down for good. The deep walk found that two breakers in one group
+//! can miss each other, which is a limit now (the last test). Whether it would find others was tried by planting
 //! them in `src/core`, one at a time:
 //!
 //! | planted | shortest way found | what was said |
@@ -20,6 +25,8 @@
 //! | `group_stop` does not wait for the member's end | a crash | b runs, and is known as Down |
 //! | `due` kills nobody whose time to stop is over | a start | nobody will ever be killed |
 
+#[path = "model/fingerprint.rs"]
+mod fingerprint;
 #[path = "model/world.rs"]
 mod world;
 
@@ -149,16 +156,33 @@ fn say(what: &str, states: usize) {
     let _ = writeln!(std::io::stderr(), "model: {states} states, {what}");
 }
 
-fn walk_all(strategy: Strategy) {
-    // One for one, the siblings see little of each other.
-    let three = if strategy == Strategy::OneForOne { 6 } else { 7 };
-    for (name, from, depth, may_ask, plans) in [
-        ("two that start for the first time", From::Boot, 8, Operator::Silent, &[GUARDED, PLAIN][..]),
-        ("one with an operator", From::Ready, 8, Operator::Spoke, &[SLOW]),
-        ("two", From::Ready, 8, Operator::Silent, &[SLOW, PLAIN]),
-        ("three", From::Ready, three, Operator::Silent, &[PLAIN, GUARDED, TRANSIENT]),
-        ("three with an operator", From::Ready, 5, Operator::Spoke, &[GUARDED, TEMPORARY, PLAIN]),
-    ] {
+/// A walk: what it is called, where it begins, how deep it goes, whether somebody may ask, and the children.
+type Route = (&'static str, From, usize, Operator, &'static [Plan]);
+
+/// In every run.
+const ROUTES: [Route; 5] = [
+    ("two that start for the first time", From::Boot, 8, Operator::Silent, &[GUARDED, PLAIN]),
+    ("one with an operator", From::Ready, 8, Operator::Spoke, &[SLOW]),
+    ("two", From::Ready, 8, Operator::Silent, &[SLOW, PLAIN]),
+    ("three", From::Ready, 8, Operator::Silent, &[PLAIN, GUARDED, TRANSIENT]),
+    ("three with an operator", From::Ready, 5, Operator::Spoke, &[GUARDED, TEMPORARY, PLAIN]),
+];
+
+/// When asked for.
+const DEEP_ROUTES: [Route; 3] = [
+    ("three that start for the first time, in depth", From::Boot, 8, Operator::Silent, &[GUARDED, TEMPORARY, PLAIN]),
+    ("three, in depth", From::Ready, 8, Operator::Silent, &[SLOW, TEMPORARY, PLAIN]),
+    ("three with an operator, in depth", From::Ready, 8, Operator::Spoke, &[GUARDED, TEMPORARY, PLAIN]),
+];
+
+/// Not for a group that stands and falls together: see [`two_breakers_in_one_group_can_miss_each_other_for_ever`].
+const TWO_BREAKERS: [Route; 2] = [
+    ("two breakers that start for the first time", From::Boot, 8, Operator::Silent, &[SLOW, GUARDED, PLAIN]),
+    ("two breakers", From::Ready, 8, Operator::Silent, &[SLOW, TEMPORARY, GUARDED]),
+];
+
+fn walk_all(strategy: Strategy, routes: &[Route]) {
+    for &(name, from, depth, may_ask, plans) in routes {
         let states = walk(strategy, from, depth, may_ask, plans);
         say(&format!("{strategy:?}, {name}"), states);
     }
@@ -166,17 +190,37 @@ fn walk_all(strategy: Strategy) {
 
 #[test]
 fn one_for_one_survives_every_eight_events() {
-    walk_all(Strategy::OneForOne);
+    walk_all(Strategy::OneForOne, &ROUTES);
 }
 
 #[test]
 fn one_for_all_survives_every_eight_events() {
-    walk_all(Strategy::OneForAll);
+    walk_all(Strategy::OneForAll, &ROUTES);
 }
 
 #[test]
 fn rest_for_one_survives_every_eight_events() {
-    walk_all(Strategy::RestForOne);
+    walk_all(Strategy::RestForOne, &ROUTES);
+}
+
+#[test]
+#[ignore = "takes minutes; see the head of this file"]
+fn one_for_one_survives_in_depth() {
+    walk_all(Strategy::OneForOne, &DEEP_ROUTES);
+    walk_all(Strategy::OneForOne, &TWO_BREAKERS);
+}
+
+#[test]
+#[ignore = "takes minutes; see the head of this file"]
+fn one_for_all_survives_in_depth() {
+    walk_all(Strategy::OneForAll, &DEEP_ROUTES);
+}
+
+#[test]
+#[ignore = "takes minutes; see the head of this file"]
+fn rest_for_one_survives_in_depth() {
+    walk_all(Strategy::RestForOne, &DEEP_ROUTES);
+    walk_all(Strategy::RestForOne, &TWO_BREAKERS);
 }
 
 #[test]
@@ -190,4 +234,29 @@ fn a_child_that_is_stuck_while_its_trial_runs_out_comes_back() {
     };
     use Happening::{FailsForGood, Starts, Timer};
     walk.end_well(&[Starts(0), FailsForGood(0), Starts(1), Timer, Timer, Starts(0), Timer, Timer]);
+}
+
+/// A limit that the deep walk has found, kept here so that it is known when it goes: `docs/adr/0045-one-breaker-for-a-group.md`.
+///
+/// Under one for all, a member that is suspended holds the others down. Of two members that have a breaker each, the one that
+/// gets its trial while the other is suspended cannot start, the trial runs out, and it is suspended again when the other one
+/// gets its own.
+#[test]
+fn two_breakers_in_one_group_can_miss_each_other_for_ever() {
+    use Happening::{Crashes, EndsAsAsked, FailsForGood, Starts, Timer};
+    let walk = |strategy| Walk {
+        strategy,
+        plans: vec![SLOW, TEMPORARY, GUARDED],
+        from: From::Ready,
+        depth: 0,
+        may_ask: Operator::Silent,
+    };
+    let both_open = [FailsForGood(0), Crashes(1), EndsAsAsked(2), Timer, Starts(0), Starts(2), Timer, FailsForGood(2)];
+    let mut world = walk(Strategy::OneForAll).play(&both_open);
+    assert_eq!(world.come_to_rest(), Err("it does not come to rest".to_owned()));
+    // A person can help, and so can another strategy.
+    world.happen(Happening::Resume(0));
+    world.happen(Happening::Resume(2));
+    assert_eq!(world.come_to_rest().and_then(|()| world.is_well()), Ok(()));
+    walk(Strategy::OneForOne).end_well(&both_open);
 }

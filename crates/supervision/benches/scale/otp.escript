@@ -1,11 +1,12 @@
 #!/usr/bin/env escript
 %%! +P 1000000
-%% The same measurements with OTP's own supervisor: otp.escript static|dynamic N LATENCIES
+%% The same measurements with OTP's own supervisor: otp.escript static|dynamic N LATENCIES SECONDS
+%% Where it takes longer than so many seconds until all who were killed are back, it says inf and measures no further.
 -module(otp).
 -mode(compile).
 -export([main/1, init/1, start_child/1, child/1]).
 
-main([Way, Number, Latencies]) ->
+main([Way, Number, Latencies, Seconds]) ->
     process_flag(trap_exit, true),
     logger:set_primary_config(level, none),
     register(bench, self()),
@@ -20,7 +21,8 @@ main([Way, Number, Latencies]) ->
     Sorted = lists:sort(Times),
     say("restart_p50_us", quantile(Sorted, 0.50)),
     say("restart_p99_us", quantile(Sorted, 0.99)),
-    Final = lists:foldl(fun(K, Known) -> kill(K, Known) end, Pids1, sizes(N)),
+    Limit = list_to_integer(Seconds) * 1000,
+    Final = lists:foldl(fun(K, Known) -> kill(K, Known, Limit) end, Pids1, sizes(N)),
     N = array:size(Final),
     {Stopped, _} = timed(fun() -> stop(Sup) end),
     say("stop_ms", Stopped / 1000),
@@ -67,13 +69,32 @@ latencies(Left, N, Pids, Times) ->
     end),
     latencies(Left - 1, N, array:set(I, New, Pids), [Time | Times]).
 
-kill(K, Pids) ->
+kill(K, Pids, Limit) ->
+    Timer = erlang:start_timer(Limit, self(), late),
     {Time, Back} = timed(fun() ->
         [exit(array:get(I, Pids), kill) || I <- lists:seq(0, K - 1)],
-        [receive {up, I, Pid} -> {I - 1, Pid} end || I <- lists:seq(1, K)]
+        back(K, Timer, [])
     end),
-    say("kill_" ++ integer_to_list(K) ++ "_ms", Time / 1000),
-    lists:foldl(fun({I, Pid}, Known) -> array:set(I, Pid, Known) end, Pids, Back).
+    case Back of
+        late ->
+            say_late(K),
+            halt(0);
+        _ ->
+            erlang:cancel_timer(Timer),
+            say(name(K), Time / 1000),
+            lists:foldl(fun({I, Pid}, Known) -> array:set(I - 1, Pid, Known) end, Pids, Back)
+    end.
+
+back(0, _, Back) -> Back;
+back(Left, Timer, Back) ->
+    receive
+        {up, I, Pid} -> back(Left - 1, Timer, [{I, Pid} | Back]);
+        {timeout, Timer, late} -> late
+    end.
+
+name(K) -> "kill_" ++ integer_to_list(K) ++ "_ms".
+
+say_late(K) -> io:format("~s inf~n", [name(K)]).
 
 timed(Do) ->
     Begin = erlang:monotonic_time(nanosecond),

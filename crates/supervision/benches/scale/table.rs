@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Findings, Way};
 
-pub(super) fn print(children: usize, runs: &BTreeMap<Way, Vec<Findings>>) {
+/// What took longer than `limit` seconds was not waited for.
+pub(super) fn print(children: usize, runs: &BTreeMap<Way, Vec<Findings>>, limit: usize) {
     println!("\n{children} children");
     print!("{:<18}", "");
     for way in runs.keys() {
@@ -19,6 +20,7 @@ pub(super) fn print(children: usize, runs: &BTreeMap<Way, Vec<Findings>>) {
         for found in medians.values() {
             let text = match (found, floor) {
                 (None, _) => "-".to_owned(),
+                (Some(found), _) if found.is_infinite() => format!("> {limit} s"),
                 (Some(found), Some(floor)) if floor > 0.0 => format!("{found:.1} ({:.2}x)", found / floor),
                 (Some(found), _) => format!("{found:.1}"),
             };

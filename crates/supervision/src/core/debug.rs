@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::child::Node;
+use super::child::{Node, State};
 use super::mail::Mail;
 use super::{Call, Supervisor};
 
@@ -39,11 +39,21 @@ impl<P> fmt::Debug for Children<'_, P> {
 
 impl<P> fmt::Debug for Node<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Since when matters to a start timeout only.
+        let since = match self.state {
+            State::Starting(_) | State::Up => Some(self.since),
+            State::Down
+            | State::Ready
+            | State::Stopping { .. }
+            | State::Stuck { .. }
+            | State::Waiting { .. }
+            | State::Suspended { .. } => None,
+        };
         f.debug_struct(self.id.as_str())
             .field("state", &self.state)
             .field("epoch", &self.epoch)
             .field("ran", &self.ran)
-            .field("since", &self.since)
+            .field("since", &since)
             .field("deadline", &self.deadline)
             .field("unread_exit", &self.unread_exit)
             .field("has_policy", &self.policy.is_some())

@@ -1,8 +1,6 @@
 //! The machine, its policies and their driver, and the children around them: one event at a time, and what must hold after it.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
-use std::hash::{DefaultHasher, Hasher};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -13,6 +11,8 @@ use mlx_tree_supervision::{
     Intensity, JitterSeed, Monotonic, OnIntensityExceeded, Readiness, Restart, Severity, Shutdown, Significance,
     Strategy, SupervisorPhase,
 };
+
+use crate::fingerprint;
 
 /// One child of a walk.
 #[derive(Debug, Clone, Copy)]
@@ -340,11 +340,9 @@ impl World {
 
     /// Tells states apart that can behave differently from here on.
     pub(crate) fn fingerprint(&self) -> (u64, u64) {
-        let mut print = Print(DefaultHasher::new(), 0xcbf2_9ce4_8422_2325);
-        let (now, due, operator, end) = (self.now, self.answers_due, self.operator, self.end);
-        write!(print, "{:?}{:?}{:?}{now:?}{due:?}{operator:?}{end:?}", self.core, self.policies, self.alive)
-            .expect("a hash takes everything");
-        (print.0.finish(), print.1)
+        let (due, operator, end) = (self.answers_due, self.operator, self.end);
+        let text = format!("{:?}{:?}{:?}{due:?}{operator:?}{end:?}", self.core, self.policies, self.alive);
+        fingerprint::of(&text, self.now)
     }
 
     fn feed(&mut self, input: Input<usize>) {
@@ -471,19 +469,4 @@ fn a_policy() -> RestartPolicy {
 
 fn failed(kind: FailureKind, severity: Severity) -> ExitReason {
     ExitReason::Failed(Failure::new(kind, severity, "failed"))
-}
-
-/// Hashes what is written, in two ways.
-struct Print(DefaultHasher, u64);
-
-// === impl Print ===
-
-impl Write for Print {
-    fn write_str(&mut self, text: &str) -> std::fmt::Result {
-        self.0.write(text.as_bytes());
-        for byte in text.bytes() {
-            self.1 = (self.1 ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
-        }
-        Ok(())
-    }
 }

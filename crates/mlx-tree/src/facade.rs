@@ -200,7 +200,7 @@ impl Builder {
     ) -> Result<Tree, StartError> {
         let Self { settings, environment, mut children, guard, label, bus, progress: _ } = self;
         let link = door.map(|door| {
-            let Planned { child, link } = Planned::new(&settings, &prepared, label, door, &bus);
+            let Planned { child, link } = Planned::new(&settings, &environment, &prepared, label, door, &bus);
             // Before the user's own children: it is there for clients when they start.
             children.insert(0, child);
             link

@@ -20,7 +20,7 @@ use mlx_tree_gateway::exchange::Continuation;
 use mlx_tree_gateway::front::{self, FrontConfig, Tokens};
 use mlx_tree_gateway::gateway::{Member, Plan};
 use mlx_tree_gateway::{Backend, BackendState, Gateway};
-use mlx_tree_settings::{ContinueStreams, GatewaySettings, Settings};
+use mlx_tree_settings::{ContinueStreams, Environment, GatewaySettings, Settings};
 use mlx_tree_supervision::{Backoff, ChildSpec, Shutdown};
 use mlx_tree_workers::bus::Bus;
 use mlx_tree_workers::tree::Tree;
@@ -92,7 +92,14 @@ impl Door {
 
 impl Planned {
     /// The gateway of `settings`, behind `door`.
-    pub(crate) fn new(settings: &Settings, prepared: &Prepared, label: Label, door: Door, bus: &Bus) -> Self {
+    pub(crate) fn new(
+        settings: &Settings,
+        environment: &Environment,
+        prepared: &Prepared,
+        label: Label,
+        door: Door,
+        bus: &Bus,
+    ) -> Self {
         let numbers = &settings.gateway;
         let observer = Arc::new(TreeObserver::new(bus.clone()));
         let starting = Backend {
@@ -108,7 +115,7 @@ impl Planned {
             })
             .unzip();
         let plan = Plan {
-            catalogue: catalogue::catalogue(settings, prepared),
+            catalogue: catalogue::catalogue(settings, environment, prepared),
             servers: members,
             limits: limits(numbers),
             hold_budget: numbers.hold_budget,

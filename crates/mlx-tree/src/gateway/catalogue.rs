@@ -1,11 +1,11 @@
 //! Which models clients may name, from the configuration.
 
-use std::path::Path;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use mlx_tree_gateway::request::{Catalogue, Served, Temperature};
-use mlx_tree_settings::{ServerKind, ServerSettings, Settings, UnknownModel};
-use serde_json::Value;
+use mlx_tree_gateway::request::{Catalogue, Release, Served, Temperature, vocabulary};
+use mlx_tree_settings::{Environment, ServerKind, ServerSettings, Settings, UnknownModel};
 
 use crate::assemble::Label;
 use crate::prepare::Prepared;
@@ -23,7 +23,7 @@ pub(super) fn members(settings: &Settings, label: Label) -> Vec<(Arc<str>, Arc<s
 }
 
 /// The models by name.
-pub(super) fn catalogue(settings: &Settings, prepared: &Prepared) -> Catalogue {
+pub(super) fn catalogue(settings: &Settings, environment: &Environment, prepared: &Prepared) -> Catalogue {
     let mut catalogue = Catalogue::new();
     let prepared = std::iter::once(prepared).chain(&prepared.further);
     for (server, prepared) in settings.servers().zip(prepared) {
@@ -37,7 +37,12 @@ pub(super) fn catalogue(settings: &Settings, prepared: &Prepared) -> Catalogue {
         if sets_temperature(&server.args) {
             served.temperature = Temperature::Other;
         }
-        served.vocabulary = vocabulary(Path::new(&prepared.model));
+        if let Some(python) = &prepared.python
+            && is_older(&python.module_version)
+        {
+            served.release = Release::Older;
+        }
+        served.vocabulary = config_of(&prepared.model, server, environment).and_then(|config| vocabulary(&config));
         // Settings have refused what is ambiguous; of what is left, a name stays with the first who has it.
         if catalogue.add(served).is_err() {
             continue;
@@ -68,10 +73,54 @@ fn sets_temperature(args: &[String]) -> bool {
     args.iter().any(|arg| arg.split('=').next().is_some_and(is_it))
 }
 
-/// How many tokens the model in `dir` knows, if that can be read.
-fn vocabulary(dir: &Path) -> Option<u32> {
-    let config = std::fs::read(dir.join("config.json")).ok()?;
-    let config: Value = serde_json::from_slice(&config).ok()?;
-    let of = |value: &Value| value.get("vocab_size").and_then(Value::as_u64);
-    of(&config).or_else(|| of(config.get("text_config")?)).and_then(|size| u32::try_from(size).ok())
+/// Whether this is an `mlx_lm` before 0.32.
+fn is_older(version: &str) -> bool {
+    let mut numbers = version.split('.').map(|number| number.parse::<u32>().ok());
+    matches!((numbers.next(), numbers.next()), (Some(Some(0)), Some(Some(minor))) if minor < 32)
+}
+
+/// The `config.json` of a model: in its directory, or in the hub's cache if it has been downloaded already.
+fn config_of(model: &str, server: &ServerSettings, environment: &Environment) -> Option<Vec<u8>> {
+    if let Ok(config) = std::fs::read(Path::new(model).join("config.json")) {
+        return Some(config);
+    }
+    let variable = |name: &str| {
+        let own = server.env.get(name).map(OsString::from);
+        own.or_else(|| environment.get(name).map(ToOwned::to_owned)).map(PathBuf::from)
+    };
+    // The order in which huggingface_hub looks.
+    let cache = variable("HF_HUB_CACHE")
+        .or_else(|| Some(variable("HF_HOME")?.join("hub")))
+        .or_else(|| Some(variable("XDG_CACHE_HOME")?.join("huggingface/hub")))
+        .or_else(|| Some(variable("HOME")?.join(".cache/huggingface/hub")))?;
+    let snapshots = cache.join(format!("models--{}", model.replace('/', "--"))).join("snapshots");
+    let newest = std::fs::read_dir(snapshots)
+        .ok()?
+        .flatten()
+        .max_by_key(|snapshot| snapshot.metadata().and_then(|data| data.modified()).ok())?;
+    std::fs::read(newest.path().join("config.json")).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flag_may_be_abbreviated_as_python_lets_it() {
+        let sets = |args: &[&str]| sets_temperature(&args.iter().map(|arg| (*arg).to_owned()).collect::<Vec<_>>());
+        assert!(sets(&["--temp", "0.7"]));
+        assert!(sets(&["--tem=0.7"]));
+        assert!(!sets(&["--max-tokens", "7"]));
+        assert!(!sets(&[]));
+    }
+
+    #[test]
+    fn versions_are_compared_by_their_numbers() {
+        for older in ["0.26.4", "0.31.3", "0.9.1"] {
+            assert!(is_older(older), "{older}");
+        }
+        for current in ["0.32.2", "0.100.0", "1.0.0", "unknown", ""] {
+            assert!(!is_older(current), "{current}");
+        }
+    }
 }

@@ -150,3 +150,45 @@ impl From<Denied> for Refusal {
         Self::new(denied.code(), denied.to_string()).retry_after(denied.retry_after())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_denial_says_what_why_and_when() {
+        let retry_after = Duration::from_millis(6_200);
+        let reason: Arc<str> = "signal 9".into();
+        let (waited, wait) = (Duration::from_secs(90), Duration::from_secs(120));
+        let hindrance = Hindrance::Restarting(reason.clone());
+        let all = [
+            Denied::Overloaded { in_flight: 4, queued: 64, retry_after },
+            Denied::TooLong { queued: 48, wait, retry_after },
+            Denied::ShareExceeded { queued: 64, retry_after },
+            Denied::TimedOut { waited, hindrance, retry_after },
+            Denied::Restarting { reason: reason.clone(), retry_after },
+            Denied::CircuitOpen { reason: reason.clone(), retry_after: Duration::from_secs(600) },
+            Denied::Stopped { reason },
+            Denied::ShuttingDown,
+        ];
+        let told = all.map(|denied| format!("{} {denied}", denied.code().as_str()));
+        assert_eq!(
+            told,
+            [
+                "server_overloaded The server has its hands full: 4 requests are in work and 64 wait, which is all that may. \
+             Try again in 7 s.",
+                "server_overloaded The server has its hands full: with 48 requests waiting, the turn of this one would come in \
+             about 120 s, after its deadline. Try again in 7 s.",
+                "client_share_exceeded This client had 64 requests waiting, more than any other, and the queue is full: its \
+             youngest made room for another client's. Try again in 7 s.",
+                "queue_timeout The request waited 90 s, which is as long as it may: the server was being restarted (signal 9). \
+             Try again in 7 s.",
+                "backend_restarting The server is being restarted (signal 9) and will not serve this request before its \
+             deadline. Try again in 7 s.",
+                "backend_circuit_open The server keeps failing and is left alone for a while (signal 9). Try again in 60 s.",
+                "backend_stopped The server is stopped (signal 9) and waits for an operator to start it.",
+                "shutting_down The server is shutting down and takes no new requests.",
+            ]
+        );
+    }
+}

@@ -92,7 +92,9 @@ mod tests {
     #[test]
     fn those_who_are_sent_away_together_come_again_one_after_the_other() {
         let mut estimate = Estimate::default();
-        let mut told: Vec<u64> = (0..64).map(|_| estimate.again(64, 4).as_secs()).collect();
+        let mut told: Vec<_> = (0..64).map(|_| estimate.again(64, 4)).collect();
+        assert!(told.iter().all(|after| *after >= Duration::from_millis(250)), "no sooner than a turn takes: {told:?}");
+        let mut told: Vec<u64> = told.drain(..).map(|after| after.as_secs()).collect();
         told.sort_unstable();
         assert!(told.iter().all(|after| *after <= 16), "no later than the queue takes: {told:?}");
         let most = (0..=16).map(|second| told.iter().filter(|after| **after == second).count()).max();

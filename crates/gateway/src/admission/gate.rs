@@ -96,7 +96,11 @@ impl Gate {
     /// The gate now.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
-        self.shared.act(|core, now, _| core.machine.snapshot(now))
+        self.shared.act(|core, now, effects| {
+            // A slot whose time is over is given back by whoever looks next, and that may be us.
+            core.machine.on_time(now, effects);
+            core.machine.snapshot(now)
+        })
     }
 
     /// Changes the limits. What is in flight and what waits stays.

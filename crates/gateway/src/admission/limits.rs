@@ -11,7 +11,8 @@ pub struct Limits {
     pub max_inflight: NonZeroUsize,
     /// The most requests that wait. One that comes back after its server has died is not counted against it.
     pub max_queue: usize,
-    /// A stretch without a death that earns a clamped gate one more request at a time.
+    /// A stretch without a death that earns a clamped gate one more request at a time. It is also the longest that a suspect
+    /// runs alone, and as good as a first success after a recovery: nobody waits forever for one long generation.
     pub stable: Duration,
     /// The longest that a slot is kept for a request whose client has left, until the server notices.
     pub linger_max: Duration,

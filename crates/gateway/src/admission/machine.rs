@@ -188,12 +188,12 @@ impl Admission {
         if self.queue.is_empty() || self.address().is_none() {
             return None;
         }
-        [self.slots.next_expiry(), self.pace.next_rise(now)].into_iter().flatten().min()
+        [self.slots.next_expiry(), self.slots.alone(now), self.pace.next_rise(now)].into_iter().flatten().min()
     }
 
     /// What there is to show.
     pub(super) fn snapshot(&self, now: Instant) -> Snapshot {
-        let (in_flight, suspect) = (self.slots.taken(), self.slots.has_suspect());
+        let (in_flight, suspect) = (self.slots.taken(), self.slots.alone(now).is_some());
         Snapshot {
             epoch: self.backend.epoch,
             in_flight,
@@ -227,12 +227,12 @@ impl Admission {
             Standing::Fresh => true,
             Standing::Suspect => taken == 0,
         };
-        alone && !self.slots.has_suspect() && taken < self.pace.limit(now)
+        alone && self.slots.alone(now).is_none() && taken < self.pace.limit(now)
     }
 
     fn grant(&mut self, now: Instant, waiting: &Waiting, address: SocketAddr) -> Grant {
         self.pace.on_admit(now);
-        let slot = self.slots.take(now, waiting.standing);
+        let slot = self.slots.take(now, waiting.standing, self.limits.stable);
         let queued_for = now.duration_since(waiting.since);
         Grant { slot, seq: waiting.seq, epoch: self.backend.epoch, address, queued_for }
     }
@@ -259,14 +259,13 @@ impl Admission {
         if !full {
             return Ok(());
         }
-        let limit = self.pace.limit(now);
         // The newcomer's client must still have fewer than the other afterwards as before: else two would push each other
         // out in turns.
         let evicted = match entry.arrived {
             Some(_) => None,
             None => self.queue.evict(self.queue.of(&entry.client) + 2),
         };
-        let retry_after = self.estimate.again(queued, limit);
+        let retry_after = self.estimate.again(queued, self.pace.clamp(now));
         match evicted {
             Some((waiting, had)) => {
                 effects.push(Effect::Deny(waiting.place, Denied::ShareExceeded { queued: had, retry_after }));
@@ -290,3 +289,8 @@ impl Admission {
         Denied::TimedOut { waited, hindrance, retry_after }
     }
 }
+
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod tests;

@@ -25,7 +25,7 @@ pub enum Limited {
     SlowStart,
     /// It died with several requests in work.
     Clamped,
-    /// A request that was in work when it died runs alone.
+    /// A request that was in work when it died runs alone, until it is done or for a stable stretch.
     Suspect,
 }
 
@@ -141,8 +141,8 @@ impl Pace {
         self.start = Start::Over;
     }
 
-    /// The limit without the slow start.
-    fn clamp(&self, now: Instant) -> usize {
+    /// The limit without the slow start: what can be counted on for the next minutes.
+    pub(super) fn clamp(&self, now: Instant) -> usize {
         if self.base >= self.max {
             self.max
         } else {

@@ -7,11 +7,13 @@ use tokio::time::Instant;
 
 use super::entry::{Slot, Standing};
 
+/// Longer than any incarnation, and within what a clock can count.
+const FOREVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
 /// A slot that is taken.
 #[derive(Debug, Clone, Copy)]
 struct Taken {
     since: Instant,
-    standing: Standing,
     /// Until when it is kept, if nobody uses it any more.
     until: Option<Instant>,
 }
@@ -23,7 +25,8 @@ pub(super) struct Slots {
     taken: HashMap<Slot, Taken>,
     /// Those that nobody uses any more, by their ends.
     lingering: BTreeSet<(Instant, Slot)>,
-    suspects: usize,
+    /// The suspect that runs alone, and until when it does.
+    alone: Option<(Slot, Instant)>,
     next: u64,
 }
 
@@ -35,24 +38,27 @@ impl Slots {
         self.taken.len()
     }
 
-    /// Whether a suspect is among them.
-    pub(super) const fn has_suspect(&self) -> bool {
-        self.suspects > 0
+    /// Until when a suspect is to be left alone, if one is.
+    pub(super) fn alone(&self, now: Instant) -> Option<Instant> {
+        self.alone.map(|(_, until)| until).filter(|until| *until > now)
     }
 
-    /// Takes one more.
-    pub(super) fn take(&mut self, now: Instant, standing: Standing) -> Slot {
+    /// Takes one more. A suspect is left alone until it is done, for `trial` at most.
+    pub(super) fn take(&mut self, now: Instant, standing: Standing, trial: Duration) -> Slot {
         let slot = Slot(self.next);
         self.next += 1;
-        self.taken.insert(slot, Taken { since: now, standing, until: None });
-        self.suspects += usize::from(standing == Standing::Suspect);
+        self.taken.insert(slot, Taken { since: now, until: None });
+        match standing {
+            Standing::Fresh => {}
+            Standing::Suspect => self.alone = now.checked_add(trial.min(FOREVER)).map(|until| (slot, until)),
+        }
         slot
     }
 
     /// Gives one back; for how long it was taken, if it still counted.
     pub(super) fn release(&mut self, now: Instant, slot: Slot) -> Option<Duration> {
         let taken = self.taken.remove(&slot)?;
-        self.suspects -= usize::from(taken.standing == Standing::Suspect);
+        self.alone = self.alone.filter(|(suspect, _)| *suspect != slot);
         if let Some(until) = taken.until {
             self.lingering.remove(&(until, slot));
         }
@@ -70,10 +76,10 @@ impl Slots {
 
     /// Gives back those that have been kept long enough.
     pub(super) fn expire(&mut self, now: Instant) {
-        while let Some(&(until, slot)) = self.lingering.first().filter(|(until, _)| *until <= now) {
-            if self.release(now, slot).is_none() {
-                self.lingering.remove(&(until, slot));
-            }
+        while let Some(&(_, slot)) = self.lingering.first().filter(|(until, _)| *until <= now) {
+            self.lingering.pop_first();
+            self.taken.remove(&slot);
+            self.alone = self.alone.filter(|(suspect, _)| *suspect != slot);
         }
     }
 
@@ -87,7 +93,7 @@ impl Slots {
         let were = self.taken.len();
         self.taken.clear();
         self.lingering.clear();
-        self.suspects = 0;
+        self.alone = None;
         were
     }
 }

@@ -72,7 +72,7 @@ impl Admission {
                 End::Planned => self.pace.on_end(now),
             }
         }
-        if is.is_some() && is != was && self.address().is_some() {
+        if is.is_some() && is != was {
             self.pace.on_ready(now);
         }
         self.settle(now, effects);
@@ -111,7 +111,7 @@ impl Admission {
             Some(_) => 0,
             None => self.queue.ahead_of(&entry.client),
         };
-        let wait = self.estimate.wait(ahead, self.pace.limit(now)).unwrap_or_default();
+        let wait = self.estimate.wait(ahead, self.pace.clamp(now)).unwrap_or_default();
         let late = |ready_at: Instant| ready_at.max(now).checked_add(wait).is_none_or(|turn| turn > entry.deadline);
         let fits = match self.backend.state {
             BackendState::Ready { .. } => !late(now),
@@ -137,7 +137,7 @@ impl Admission {
             | BackendState::Stopped { .. }
             | BackendState::Draining => UNKNOWN,
         };
-        ready_in.saturating_add(self.estimate.again(self.queue.len(), self.pace.limit(now)))
+        ready_in.saturating_add(self.estimate.again(self.queue.len(), self.pace.clamp(now)))
     }
 
     /// Goes through those who wait, after news of the server.

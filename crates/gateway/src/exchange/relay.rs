@@ -113,6 +113,10 @@ async fn serve(mut life: Life, running: Running, sender: &Sender) -> Close {
         Err(halt) => halt,
     };
     let Halt::Fault(fault) = halt else { return halted(&life, halt, sender).await };
+    if transcript.ending() == Ending::WholeWithoutDone {
+        // The client has all of it. What befell the server afterwards is not its concern.
+        return whole(sender).await;
+    }
     let sent = transcript.into_sent();
     let repeatable = match sent.fit() {
         Ok(()) => life.repeatable(),

@@ -81,7 +81,14 @@ async fn collect(life: &Life, mut running: Running) -> Result<Bytes, Fault> {
                 return Ok(answer);
             }
         }
-        next = running.next(&life.common, &life.route).await?;
+        next = match running.next(&life.common, &life.route).await {
+            Ok(next) => next,
+            // All of it has come. What befell the server afterwards is not the client's concern.
+            Err(_) if transcript.ending() == Ending::WholeWithoutDone => {
+                return assembly.finish(&life.ask.model).map_err(|why| Fault::Bad(why.to_string()));
+            }
+            Err(fault) => return Err(fault),
+        };
     }
 }
 

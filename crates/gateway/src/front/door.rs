@@ -73,7 +73,7 @@ impl Door {
             (Some(_) | None, _) => false,
         };
         if !known {
-            let message = "The `Host` header does not name this server; see the gateway's `hosts`.";
+            let message = "The `Host` header does not name this server; see `gateway.allowed_hosts`.";
             return Err(Refusal::new(Code::HostNotAllowed, message));
         }
         let mut origins = headers.get_all(ORIGIN).iter();
@@ -83,14 +83,14 @@ impl Door {
                 Some(Page(origin.clone()))
             }
             (Some(_), _) => {
-                let message = "Web pages of this origin may not ask; see the gateway's `origins`.";
+                let message = "Web pages of this origin may not ask; see `gateway.allowed_origins`.";
                 return Err(Refusal::new(Code::OriginNotAllowed, message));
             }
         };
         // A page that is on the list is mostly of another site than we are.
         let cross = headers.get_all(SEC_FETCH_SITE).iter().any(|site| site.as_bytes() == b"cross-site");
         if cross && page.is_none() {
-            let message = "Web pages of other sites may not ask; see the gateway's `origins`.";
+            let message = "Web pages of other sites may not ask; see `gateway.allowed_origins`.";
             return Err(Refusal::new(Code::OriginNotAllowed, message));
         }
         Ok(page)

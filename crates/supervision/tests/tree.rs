@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use mlx_tree_supervision::test_util::{Act, EventRecorder, MockChild};
 use mlx_tree_supervision::{
-    AutoShutdown, ChildSpec, ChildState, EventKind, ExitReason, FailureKind, Intensity, Restart, StartChildError,
+    AutoShutdown, ChildSpec, ChildState, EventKind, ExitReason, FailureKind, Intensity, Restart, Slot, StartChildError,
     StartError, Supervisor, SupervisorExit, SupervisorHandle,
 };
+use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, ActorStatus};
 use tokio::sync::broadcast::Sender;
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 const S: fn(u64) -> Duration = Duration::from_secs;
 
@@ -151,6 +153,74 @@ async fn killing_a_subtree_takes_its_children_with_it() {
     let leaf = left.get_children().remove(0);
     root.kill_now().await;
     leaf.wait(Some(S(1))).await.unwrap();
+}
+
+/// Does nothing, and is somebody's.
+struct Kept;
+
+impl Actor for Kept {
+    type Msg = ();
+    type State = ();
+    type Arguments = ();
+
+    async fn pre_start(&self, _: ActorRef<()>, (): ()) -> Result<(), ActorProcessingErr> {
+        Ok(())
+    }
+}
+
+/// Has an actor of its own, linked to it, and fails when it is spoken to.
+struct Keeper(UnboundedSender<ActorCell>);
+
+impl Actor for Keeper {
+    type Msg = ();
+    type State = ();
+    type Arguments = ();
+
+    async fn pre_start(&self, myself: ActorRef<()>, (): ()) -> Result<(), ActorProcessingErr> {
+        let (kept, _) = Actor::spawn_linked(None, Kept, (), myself.get_cell()).await?;
+        let _ = self.0.send(kept.get_cell());
+        Ok(())
+    }
+
+    async fn handle(&self, _: ActorRef<()>, (): (), (): &mut ()) -> Result<(), ActorProcessingErr> {
+        Err("spoken to".into())
+    }
+}
+
+/// Akka's `stopChildren`.
+#[tokio::test(start_paused = true)]
+async fn what_an_actor_has_linked_ends_with_it() {
+    let (sender, mut kept) = unbounded_channel();
+    let slot = Slot::new();
+    let spec = ChildSpec::actor_in(&slot, "keeper", move |_| (Keeper(sender.clone()), ()));
+    let root = Supervisor::one_for_one().child(spec).start().await.unwrap();
+    let first = kept.recv().await.unwrap();
+    tokio::time::sleep(S(1)).await;
+    slot.actor().unwrap().send_message(()).unwrap();
+    let second = kept.recv().await.unwrap();
+    first.wait(Some(S(1))).await.unwrap();
+    assert_eq!((first.get_status(), second.get_status()), (ActorStatus::Stopped, ActorStatus::Running));
+    root.stop().await;
+    second.wait(Some(S(1))).await.unwrap();
+}
+
+/// And of a subtree, nobody is left when it is started anew, however long its children take to end.
+#[tokio::test(start_paused = true)]
+async fn a_subtree_has_stopped_before_it_is_started_anew() {
+    let mut events = EventRecorder::new();
+    let sender = events.sender();
+    let sub = ChildSpec::supervisor("sub", move |_| {
+        Supervisor::one_for_one()
+            .events_into(sender.clone())
+            .intensity(Intensity::new(0, S(5)))
+            .child(MockChild::spec("slow", [Act::StopAfter(S(4))]))
+            .child(MockChild::spec("weak", [Act::CrashAfter(S(1))]))
+    });
+    let root = start(Supervisor::one_for_one().child(sub), &events).await;
+    let stopped = events.wait_for("child.stopped", "slow").await;
+    let anew = events.wait_for("child.starting", "sub").await;
+    assert_eq!((anew.epoch.get(), anew.at.since_origin(), stopped.at.since_origin()), (2, S(5), S(5)));
+    root.stop().await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -87,10 +87,15 @@ fn block_on(work: impl Future<Output = Result<Code, Report>>) -> Result<Code, Re
 }
 
 fn stand_in(flags: Vec<String>) -> Result<Code, Report> {
-    use mlx_tree::stand_in::{Options, run};
-    let options = Options::from_args(flags.into_iter().map(OsString::from))
-        .map_err(|error| Report::new(Code::Usage, error).help("`mlx-tree stand-in --help` lists the flags"))?;
-    let code = run(options);
+    use mlx_tree::stand_in::{OllamaOptions, Options, run, run_ollama};
+    let mut words = flags.into_iter().map(OsString::from).peekable();
+    let outcome = if words.next_if(|word| word == "ollama").is_some() {
+        OllamaOptions::from_args(words).map(run_ollama)
+    } else {
+        Options::from_args(words).map(run)
+    };
+    let code =
+        outcome.map_err(|error| Report::new(Code::Usage, error).help("`mlx-tree stand-in --help` lists the flags"))?;
     std::process::exit(if code == std::process::ExitCode::SUCCESS { 0 } else { Code::Usage as i32 })
 }
 

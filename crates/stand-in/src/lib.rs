@@ -14,6 +14,8 @@
 //! * When its port is taken the process prints a traceback and stays, listening to nothing.
 //! * SIGTERM ends it at once, streams cut without a mark.
 //!
+//! Beside it there is a fake of Ollama's API ([`OllamaServer`]), for the tests of the fallback.
+//!
 //! # Theory of operation
 //! [`run`] is the process: it applies what concerns the process (signals, output floods, grandchildren, its own exit),
 //! then serves for ever. [`Server`] is only the HTTP part, on a thread of the caller, for tests in one process. Answers
@@ -28,6 +30,7 @@ mod generate;
 mod handler;
 mod http;
 mod json;
+mod ollama;
 mod options;
 mod process;
 mod script;
@@ -36,6 +39,7 @@ mod stream;
 mod world;
 
 pub use self::{
+    ollama::{OLLAMA_HELP, OllamaFault, OllamaOptions, OllamaRequest, OllamaServer, OllamaStats, run_ollama},
     options::{
         AfterGenerationEnds, CloseAt, Death, Delay, Generation, HELP, Health, HealthTick, Http, Identity, Length,
         Network, OnPortTaken, OnTerm, Options, Output, Process, Scope, Stream, Triggers, UsageError,

@@ -36,9 +36,10 @@ pub use origin::{Flag, FlagValue, Origin};
 pub use reader::Entry;
 pub use secret::{ServerEnv, looks_secret};
 pub use settings::{
-    BreakerSettings, CommandTemplate, ContinueStreams, ControlSettings, GatewaySettings, HealthSettings, Language,
-    LaunchSettings, LogFormat, LogLevel, LogSettings, MemorySettings, Preload, PythonChoice, Ranks, RestartMode,
-    RestartSettings, ServerKind, ServerSettings, Settings, ShutdownSettings, StartMode, Tokens, UnknownModel,
+    AliasConsent, BreakerSettings, CommandTemplate, ContinueStreams, ControlSettings, FallbackKind, FallbackModel,
+    FallbackPolicy, FallbackSettings, GatewaySettings, HealthSettings, Language, LaunchSettings, LogFormat, LogLevel,
+    LogSettings, MemorySettings, Preload, PythonChoice, Ranks, RestartMode, RestartSettings, ServerKind,
+    ServerSettings, Settings, ShutdownSettings, StartMode, Tokens, UnknownModel,
 };
 pub use size::{SizeError, format_size, parse_size};
 

@@ -3,6 +3,7 @@
 mod checks;
 mod control;
 mod directories;
+mod fallback;
 mod gateway;
 mod health;
 mod log;
@@ -13,6 +14,7 @@ mod servers;
 mod shutdown;
 
 pub use control::ControlSettings;
+pub use fallback::{AliasConsent, FallbackKind, FallbackModel, FallbackPolicy, FallbackSettings};
 pub use gateway::{ContinueStreams, GatewaySettings, Tokens, UnknownModel};
 pub use health::HealthSettings;
 pub use log::{Language, LogFormat, LogLevel, LogSettings};
@@ -53,6 +55,8 @@ pub struct Settings {
     pub shutdown: ShutdownSettings,
     /// The one address that clients use.
     pub gateway: GatewaySettings,
+    /// What may answer in the servers' place.
+    pub fallback: FallbackSettings,
     /// Who may ask about it.
     pub control: ControlSettings,
     /// What mlx-tree says.
@@ -111,6 +115,7 @@ impl Settings {
             health: HealthSettings::read(&mut reader.section("health")),
             shutdown: ShutdownSettings::read(&mut reader.section("shutdown")),
             gateway: GatewaySettings::read(&mut reader.section("gateway")),
+            fallback: FallbackSettings::read(&mut reader.section("fallback")),
             control: ControlSettings::read(&mut reader.section("control")),
             log: LogSettings::read(&mut reader.section("log")),
             state_dir,

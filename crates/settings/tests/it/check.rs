@@ -13,81 +13,91 @@ fn every_key_is_shown_with_its_value_and_its_origin() {
     insta::assert_snapshot!(user.without_home(&user.loaded().to_string()), @r#"
     # ~/.config/mlx-tree/config.toml (read)
 
-    state_dir = "/var/state/mlx-tree"    # default
-    data_dir = "/var/data/mlx-tree"      # default
+    state_dir = "/var/state/mlx-tree"        # default
+    data_dir = "/var/data/mlx-tree"          # default
 
-    server.name = ""                     # default
-    server.aliases = []                  # default
-    server.kind = "mlx_lm"               # default
-    server.python = "auto"               # default
-    server.model = "builtin:tiny"        # default
-    server.args = ["--temp", "0.5"]      # ~/.config/mlx-tree/config.toml
-    server.command = []                  # default
-    server.cwd = "/var/state/mlx-tree"   # default
-    server.env = {}                      # default
-    server.host = "127.0.0.1"            # default
-    server.port = 9000                   # ~/.config/mlx-tree/config.toml
-    server.preload = []                  # default
-    server.start_timeout = "600s"        # default
-    server.trust_remote_code = false     # default
-    server.start = "always"              # default
-    server.idle_stop = "0s"              # default
-    server.memory = ""                   # default
-    server.launch.ranks = 1              # default
-    server.launch.hostfile = ""          # default
-    server.launch.backend = "ring"       # default
+    server.name = ""                         # default
+    server.aliases = []                      # default
+    server.kind = "mlx_lm"                   # default
+    server.python = "auto"                   # default
+    server.model = "builtin:tiny"            # default
+    server.args = ["--temp", "0.5"]          # ~/.config/mlx-tree/config.toml
+    server.command = []                      # default
+    server.cwd = "/var/state/mlx-tree"       # default
+    server.env = {}                          # default
+    server.host = "127.0.0.1"                # default
+    server.port = 9000                       # ~/.config/mlx-tree/config.toml
+    server.preload = []                      # default
+    server.start_timeout = "600s"            # default
+    server.trust_remote_code = false         # default
+    server.start = "always"                  # default
+    server.idle_stop = "0s"                  # default
+    server.memory = ""                       # default
+    server.launch.ranks = 1                  # default
+    server.launch.hostfile = ""              # default
+    server.launch.backend = "ring"           # default
 
-    memory.budget = ""                   # default
-    memory.min_stay = "10s"              # default
-    memory.turn = "30s"                  # default
+    memory.budget = ""                       # default
+    memory.min_stay = "10s"                  # default
+    memory.turn = "30s"                      # default
 
-    restart.policy = "permanent"         # ~/.config/mlx-tree/config.toml
-    restart.max_restarts = 5             # default
-    restart.period = "300s"              # default
-    restart.backoff_initial = "2s"       # default
-    restart.backoff_max = "60s"          # default
-    restart.jitter = 0.0                 # default
-    restart.stable_after = "300s"        # default
+    restart.policy = "permanent"             # ~/.config/mlx-tree/config.toml
+    restart.max_restarts = 5                 # default
+    restart.period = "300s"                  # default
+    restart.backoff_initial = "2s"           # default
+    restart.backoff_max = "60s"              # default
+    restart.jitter = 0.0                     # default
+    restart.stable_after = "300s"            # default
 
-    breaker.failure_threshold = 5        # default
-    breaker.open_for = "60s"             # default
-    breaker.open_growth = 2.0            # default
-    breaker.open_max = "600s"            # default
-    breaker.probation = "60s"            # default
+    breaker.failure_threshold = 5            # default
+    breaker.open_for = "60s"                 # default
+    breaker.open_growth = 2.0                # default
+    breaker.open_max = "600s"                # default
+    breaker.probation = "60s"                # default
 
-    health.path = ""                     # default
-    health.interval = "90s"              # MLX_TREE__HEALTH__INTERVAL
-    health.timeout = "5s"                # default
-    health.failure_threshold = 3         # default
-    health.canary_idle = "60s"           # default
-    health.canary_timeout = "120s"       # default
-    health.stall_after = "60s"           # default
+    health.path = ""                         # default
+    health.interval = "90s"                  # MLX_TREE__HEALTH__INTERVAL
+    health.timeout = "5s"                    # default
+    health.failure_threshold = 3             # default
+    health.canary_idle = "60s"               # default
+    health.canary_timeout = "120s"           # default
+    health.stall_after = "60s"               # default
 
-    shutdown.grace = "10s"               # default
-    shutdown.hung_grace = "3s"           # default
-    shutdown.drain = "30s"               # default
+    shutdown.grace = "10s"                   # default
+    shutdown.hung_grace = "3s"               # default
+    shutdown.drain = "30s"                   # default
 
-    gateway.listen = "127.0.0.1:8080"    # default
-    gateway.max_inflight = 4             # default
-    gateway.max_queue = 64               # default
-    gateway.hold_budget = "90s"          # default
-    gateway.climb_after = "30s"          # default
-    gateway.stall_timeout = "300s"       # default
-    gateway.continue_streams = "greedy"  # default
-    gateway.unknown_model = "refuse"     # default
-    gateway.max_connections = 256        # default
-    gateway.max_body = "32MiB"           # default
-    gateway.max_buffered = "256MiB"      # default
-    gateway.write_timeout = "30s"        # default
-    gateway.allowed_hosts = []           # default
-    gateway.allowed_origins = []         # default
-    gateway.tokens = []                  # default
+    gateway.listen = "127.0.0.1:8080"        # default
+    gateway.max_inflight = 4                 # default
+    gateway.max_queue = 64                   # default
+    gateway.hold_budget = "90s"              # default
+    gateway.climb_after = "30s"              # default
+    gateway.stall_timeout = "300s"           # default
+    gateway.continue_streams = "greedy"      # default
+    gateway.unknown_model = "refuse"         # default
+    gateway.max_connections = 256            # default
+    gateway.max_body = "32MiB"               # default
+    gateway.max_buffered = "256MiB"          # default
+    gateway.write_timeout = "30s"            # default
+    gateway.allowed_hosts = []               # default
+    gateway.allowed_origins = []             # default
+    gateway.tokens = []                      # default
 
-    control.listen = "127.0.0.1:8081"    # default
+    fallback.policy = "deny"                 # default
+    fallback.kind = "ollama"                 # default
+    fallback.url = "http://127.0.0.1:11434"  # default
+    fallback.model = ""                      # default
+    fallback.models = []                     # default
+    fallback.num_ctx = 8192                  # default
+    fallback.keep_alive = "300s"             # default
+    fallback.timeout = "120s"                # default
+    fallback.max_inflight = 2                # default
 
-    log.language = "ru"                  # --language
-    log.format = "narration"             # default
-    log.level = "info"                   # default
+    control.listen = "127.0.0.1:8081"        # default
+
+    log.language = "ru"                      # --language
+    log.format = "narration"                 # default
+    log.level = "info"                       # default
     "#);
 }
 

@@ -3,6 +3,7 @@
 mod check;
 mod documentation;
 mod errors;
+mod fallback;
 mod gateway;
 mod layering;
 mod servers;

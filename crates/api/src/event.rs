@@ -188,6 +188,28 @@ pub enum Kind {
         /// Why.
         reason: String,
     },
+    /// The fallback can be asked.
+    #[serde(rename = "fallback.ready")]
+    FallbackReady {
+        /// What it is.
+        name: String,
+        /// How many models it has.
+        models: u64,
+    },
+    /// The fallback cannot be asked.
+    #[serde(rename = "fallback.unavailable")]
+    FallbackUnavailable {
+        /// What it is.
+        name: String,
+        /// Why.
+        reason: String,
+    },
+    /// A model of the fallback has left the memory, so that the server has room.
+    #[serde(rename = "fallback.unloaded")]
+    FallbackUnloaded {
+        /// The model.
+        model: String,
+    },
     /// The gateway has its address.
     #[serde(rename = "gateway.listening")]
     GatewayListening {
@@ -294,6 +316,9 @@ impl Kind {
             Self::BreakerClosed { .. } => "breaker.closed",
             Self::ChildStarted => "child.started",
             Self::ChildExited { .. } => "child.exited",
+            Self::FallbackReady { .. } => "fallback.ready",
+            Self::FallbackUnavailable { .. } => "fallback.unavailable",
+            Self::FallbackUnloaded { .. } => "fallback.unloaded",
             Self::GatewayListening { .. } => "gateway.listening",
             Self::GatewayDraining { .. } => "gateway.draining",
             Self::RequestHeld { .. } => "request.held",
@@ -328,6 +353,8 @@ impl Kind {
             | Self::RestartDelayed { .. }
             | Self::BreakerHalfOpened
             | Self::BreakerClosed { .. }
+            | Self::FallbackReady { .. }
+            | Self::FallbackUnloaded { .. }
             | Self::GatewayListening { .. }
             | Self::GatewayDraining { .. }
             | Self::RequestReplayed { .. }
@@ -338,6 +365,7 @@ impl Kind {
             | Self::OrphanSettled { .. }
             | Self::HealthFailed { .. }
             | Self::HealthSuspected { .. }
+            | Self::FallbackUnavailable { .. }
             | Self::RequestDiverted { .. }
             | Self::RequestFailed { .. }
             | Self::ChildExited { .. } => Level::Warn,

@@ -83,6 +83,9 @@ fn english(kind: &Kind) -> Option<(&'static str, String)> {
         Kind::BreakerHalfOpened => ("🟡", "Circuit breaker HALF_OPEN: one restart as a trial".to_owned()),
         Kind::BreakerClosed { reason } => ("🟢", format!("Circuit breaker CLOSED ({reason})")),
         Kind::ChildExited { reason } => ("❌", format!("ended unexpectedly: {reason}")),
+        Kind::FallbackReady { name, models } => ("🪂", format!("The fallback {name} can be asked (models: {models})")),
+        Kind::FallbackUnavailable { name, reason } => ("🪂", format!("The fallback {name} cannot be asked: {reason}")),
+        Kind::FallbackUnloaded { model } => ("🪂", format!("The fallback's model {model} made room in memory")),
         Kind::GatewayListening { url } => ("🚪", format!("Clients are served at {url}")),
         Kind::GatewayDraining { in_flight } => ("🚪", format!("No new requests; {in_flight} in flight may finish")),
         Kind::RequestReplayed { request, attempt } => {
@@ -161,6 +164,9 @@ fn russian(kind: &Kind) -> Option<(&'static str, String)> {
             ("🟢", format!("Circuit breaker CLOSED ({why})"))
         }
         Kind::ChildExited { reason } => ("❌", format!("неожиданно завершился: {reason}")),
+        Kind::FallbackReady { name, models } => ("🪂", format!("Резерв {name} доступен (моделей: {models})")),
+        Kind::FallbackUnavailable { name, reason } => ("🪂", format!("Резерв {name} недоступен: {reason}")),
+        Kind::FallbackUnloaded { model } => ("🪂", format!("Модель резерва {model} освободила память")),
         Kind::GatewayListening { url } => ("🚪", format!("Клиенты обслуживаются по адресу {url}")),
         Kind::GatewayDraining { in_flight } => {
             ("🚪", format!("Новые запросы не принимаются; завершаются текущие: {in_flight}"))

@@ -41,6 +41,12 @@ fn every_kind() -> Vec<Kind> {
         Kind::BreakerClosed { reason: reason("recovered") },
         Kind::BreakerClosed { reason: reason("reset") },
         Kind::ChildExited { reason: reason("panic: index out of bounds") },
+        Kind::FallbackReady { name: reason("ollama"), models: 3 },
+        Kind::FallbackUnavailable {
+            name: reason("ollama"),
+            reason: reason("nothing listens at http://127.0.0.1:11434/api/version"),
+        },
+        Kind::FallbackUnloaded { model: reason("qwen3:8b") },
         Kind::GatewayListening { url: "http://127.0.0.1:8080".to_owned() },
         Kind::RequestHeld { request: request(), reason: reason("restarting after: ended by SIGKILL") },
         Kind::RequestReplayed { request: request(), attempt: 2 },

@@ -7,8 +7,10 @@ pub mod availability;
 pub mod breaker;
 pub mod bus;
 pub mod clock;
+pub mod fallback;
 pub mod health;
 mod residency;
+pub mod ollama;
 pub mod server;
 mod task;
 pub mod tree;
@@ -21,3 +23,5 @@ pub const HEALTH: &str = "health";
 pub const BREAKER: &str = "breaker";
 /// The id of the child that decides which servers are in memory.
 pub const RESIDENCY: &str = "residency";
+/// The id of the fallback's worker, if there is one.
+pub const FALLBACK: &str = "fallback";

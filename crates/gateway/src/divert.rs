@@ -10,7 +10,7 @@
 //!
 //! An [`Answer`] yields the data events that an OpenAI server would send (`chat.completion.chunk` or `text_completion`), so
 //! whoever relays or assembles does not know the difference. Consent comes before all of this
-//! ([`mlx_tree_policy::FallbackPolicy`]), and only a request of which nothing has been sent yet may come here.
+//! ([`Ask::consent`](crate::request::Ask::consent)), and only a request of which nothing has been sent yet may come here.
 //!
 //! *Architecture Invariant:* no request can change where this goes. The address is a loopback address of the configuration;
 //! of the request only its body is read, key by key from a list.
@@ -27,14 +27,11 @@ mod wish;
 
 pub use answer::{Answer, Next};
 pub use target::{InvalidTarget, Target, TargetConfig, TargetKind, TargetModel};
-pub use wish::{AbsentTemperature, Endpoint, Plan, Wish};
+pub use wish::{Plan, Wish};
 
 use futures_util::future::BoxFuture;
 
 use crate::Refusal;
-
-/// The request header by which a client consents, or refuses: `allow` or `deny`.
-pub const CONSENT_HEADER: &str = "x-mlx-tree-fallback";
 
 /// Something that can serve a request in place of the server. [`Target`] is the one there is; tests have their own.
 pub trait Fallback: Send + Sync + 'static {

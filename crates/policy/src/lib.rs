@@ -23,14 +23,12 @@
 //! | how many restarts within a time | [`Intensity`], through [`Decide::with_limit`] |
 //! | all of it, with a breaker and a journal | [`RestartPolicy`] |
 //! | who may be in memory together | [`residency::Residency`] |
-//! | whether a request may be served by something else | [`FallbackPolicy`] |
 //!
 //! `docs/COMING_FROM.md` maps the words of OTP, Akka, Kubernetes and systemd to these.
 
 mod backoff;
 mod backoff_policy;
 mod breaker;
-mod consent;
 mod decide;
 mod ending;
 mod exit_rules;
@@ -51,7 +49,6 @@ pub use breaker::{
     Breaker, BreakerConfig, BreakerState, InvalidBreaker, Outcome, ParseTripCauseError, Permit, Refused, Trip,
     TripCause,
 };
-pub use consent::{AliasConsent, Consented, FallbackPolicy, NotConsented, RequestConsent};
 pub use decide::{Decide, Decision, Failure, Severity};
 pub use ending::{Ending, ExitClass, ExitStatus, ParseExitStatusError};
 pub use exit_rules::{ExitAction, ExitRule, ExitRules, OnExit, ParseRestartModeError, RestartMode, Ruled};

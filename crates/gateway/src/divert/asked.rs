@@ -5,9 +5,9 @@
 
 use serde_json::{Map, Value};
 
-use super::Endpoint;
 use super::target::unsupported;
 use crate::Refusal;
+use crate::request::Endpoint;
 
 /// Keys that change nothing about the answer, or nothing that is not done anyway.
 const HARMLESS: [&str; 14] = [

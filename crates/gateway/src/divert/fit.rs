@@ -6,7 +6,7 @@
 
 use serde_json::{Map, Value};
 
-use super::Endpoint;
+use crate::request::Endpoint;
 
 /// What a chat template adds to a message.
 const MESSAGE: u64 = 8;

@@ -10,7 +10,8 @@ use serde_json::{Map, Value, json};
 use super::answer::Step;
 use super::reading::{Lines, shown};
 use super::target::unsupported;
-use super::{AbsentTemperature, Wish, asked};
+use super::{Wish, asked};
+use crate::request::Temperature;
 use crate::{Code, Refusal};
 
 /// The events of one answer.
@@ -41,7 +42,7 @@ pub(super) fn request(wish: &Wish<'_>, model: &str) -> Result<(Bytes, u64), Refu
     body.insert("model".to_owned(), model.into());
     body.insert("stream".to_owned(), true.into());
     body.insert("stream_options".to_owned(), json!({"include_usage": true}));
-    if wish.absent_temperature == AbsentTemperature::Zero && body.get("temperature").is_none_or(Value::is_null) {
+    if wish.temperature == Temperature::Zero && body.get("temperature").is_none_or(Value::is_null) {
         body.insert("temperature".to_owned(), 0.into());
     }
     let room = asked::max_tokens(&body).unwrap_or(1);

@@ -16,7 +16,8 @@ use tokio::sync::watch;
 
 use self::slot::Desk;
 use super::answer::{Answer, Dialect};
-use super::{Endpoint, Fallback, Plan, Wish, fit, http, ollama, openai};
+use super::{Fallback, Plan, Wish, fit, http, ollama, openai};
+use crate::request::Endpoint;
 use crate::{Code, Refusal};
 
 /// What a fallback is built from. It comes from the configuration and from nowhere else.

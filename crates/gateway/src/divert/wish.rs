@@ -6,38 +6,19 @@ use bytes::Bytes;
 use serde_json::{Map, Value};
 
 use super::answer::Dialect;
+use crate::request::{Ask, Endpoint, Sampling, Temperature};
 
 /// A request as a fallback has to judge it.
 #[derive(Debug, Clone, Copy)]
 pub struct Wish<'a> {
     /// What is asked for.
     pub endpoint: Endpoint,
-    /// The model, by the name that the client used.
+    /// The model, by its name in the catalogue.
     pub model: &'a str,
     /// The body as the client sent it, all its keys.
     pub body: &'a Map<String, Value>,
-    /// What the server takes an absent temperature for.
-    pub absent_temperature: AbsentTemperature,
-}
-
-/// What is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Endpoint {
-    /// `/v1/chat/completions`.
-    Chat,
-    /// `/v1/completions`.
-    Completions,
-    /// `/v1/embeddings`.
-    Embeddings,
-}
-
-/// What the server takes an absent temperature for. A fallback must not be livelier than the server it stands in for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AbsentTemperature {
-    /// 0, as `mlx_lm` does: the answer is greedy.
-    Zero,
-    /// Whatever the model's makers recommend.
-    Unspecified,
+    /// What the server takes an absent temperature for: a fallback must not be livelier than the server it stands in for.
+    pub temperature: Temperature,
 }
 
 /// A request that a fallback can serve, ready to be sent.
@@ -47,6 +28,21 @@ pub struct Plan {
     pub(super) path: &'static str,
     pub(super) body: Bytes,
     pub(super) dialect: Dialect,
+}
+
+// === impl Wish ===
+
+impl<'a> Wish<'a> {
+    /// The wish that is in a request.
+    #[must_use]
+    pub fn of(ask: &'a Ask) -> Self {
+        let absent = ask.original.get("temperature").is_none_or(Value::is_null);
+        let temperature = match ask.sampling {
+            Sampling::Greedy if absent => Temperature::Zero,
+            Sampling::Greedy | Sampling::Sampled => Temperature::Other,
+        };
+        Self { endpoint: ask.endpoint, model: &ask.model, body: &ask.original, temperature }
+    }
 }
 
 // === impl Plan ===

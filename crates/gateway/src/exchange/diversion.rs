@@ -3,7 +3,6 @@
 use bytes::Bytes;
 use hyper::Response;
 use mlx_tree_api::Kind;
-use serde_json::Value;
 
 use super::labels::{Labels, Shape};
 use super::life::Life;
@@ -13,8 +12,8 @@ use crate::answer::assemble::{self, ANSWER_LIMIT, Assembly};
 use crate::answer::chunk::{self, Reading};
 use crate::answer::sse::{self, DONE};
 use crate::answer::{Body, Sender};
-use crate::divert::{self, AbsentTemperature, Answer, Fallback, Next, Wish, neither};
-use crate::request::{Consent, Delivery, Endpoint, Sampling, Usage};
+use crate::divert::{Answer, Fallback, Next, Wish, neither};
+use crate::request::{Consent, Delivery, Endpoint, Usage};
 use crate::{Code, Refusal};
 
 /// How many frames wait for the client.
@@ -57,7 +56,7 @@ const fn is_absence(refusal: &Refusal) -> bool {
 }
 
 async fn divert(life: Life, fallback: &dyn Fallback, why: &Refusal) -> Result<Response<Body>, (Box<Life>, Refusal)> {
-    let plan = match fallback.judge(&wish(&life)) {
+    let plan = match fallback.judge(&Wish::of(&life.ask)) {
         Ok(plan) => plan,
         Err(refusal) => return Err((Box::new(life), refusal)),
     };
@@ -80,23 +79,6 @@ async fn divert(life: Life, fallback: &dyn Fallback, why: &Refusal) -> Result<Re
                 move |sender: Sender| async move { relay(life, answer, usage, &sender).await.close(sender).await };
             Ok(labels.response(Shape::Events, Body::relay(FRAMES, fill)))
         }
-    }
-}
-
-fn wish(life: &Life) -> Wish<'_> {
-    let absent = life.ask.original.get("temperature").is_none_or(Value::is_null);
-    Wish {
-        endpoint: match life.ask.endpoint {
-            Endpoint::Chat => divert::Endpoint::Chat,
-            Endpoint::Completions => divert::Endpoint::Completions,
-            Endpoint::Embeddings => divert::Endpoint::Embeddings,
-        },
-        model: &life.ask.model,
-        body: &life.ask.original,
-        absent_temperature: match life.ask.sampling {
-            Sampling::Greedy if absent => AbsentTemperature::Zero,
-            Sampling::Greedy | Sampling::Sampled => AbsentTemperature::Unspecified,
-        },
     }
 }
 

@@ -7,9 +7,10 @@ use mlx_tree_api::FallbackModel;
 use serde_json::{Map, Value, json};
 
 use super::super::target::unsupported;
-use super::super::{AbsentTemperature, Endpoint, Wish, asked};
+use super::super::{Wish, asked};
 use super::messages::messages;
 use crate::Refusal;
+use crate::request::{Endpoint, Temperature};
 
 /// The body for Ollama, and how many tokens the answer wants room for.
 ///
@@ -81,7 +82,7 @@ fn options(wish: &Wish<'_>, num_ctx: Option<u64>) -> Map<String, Value> {
     if let Some(num_ctx) = num_ctx {
         options.insert("num_ctx".to_owned(), num_ctx.into());
     }
-    if wish.absent_temperature == AbsentTemperature::Zero {
+    if wish.temperature == Temperature::Zero {
         options.insert("temperature".to_owned(), 0.into());
     }
     for (theirs, ours) in SAME {
@@ -162,7 +163,7 @@ mod tests {
 
     fn ask(endpoint: Endpoint, body: &Value, known: Option<&FallbackModel>) -> Result<Value, Refusal> {
         let body = body.as_object().expect("an object");
-        let wish = Wish { endpoint, model: "ours", body, absent_temperature: AbsentTemperature::Zero };
+        let wish = Wish { endpoint, model: "ours", body, temperature: Temperature::Zero };
         let (bytes, _) = request(&wish, "q", known, Some(8192), Duration::from_secs(300))?;
         Ok(serde_json::from_slice(&bytes).expect("JSON"))
     }

@@ -45,6 +45,7 @@ impl Fleet {
         let sources = Sources::new(Environment::capture().with("HOME", home.path().to_str().expect("utf-8")))
             .config_file(write(home.path(), text))
             .flag(flag("state_dir", home.path().join("state").to_str().expect("utf-8")))
+            .flag(flag("gateway.listen", "127.0.0.1:0"))
             .flag(flag("restart.backoff_initial", "100ms"))
             .flag(flag("shutdown.grace", "3s"));
         let settings = load(&sources).unwrap_or_else(|errors| panic!("{errors}")).settings;
@@ -110,7 +111,7 @@ async fn a_server_that_is_killed_comes_back_and_the_other_does_not_notice() {
     assert_eq!(names, [("chat", Phase::Ready, 0), ("coder", Phase::Ready, 1)]);
     assert_eq!((status.process_pid, status.restart_count), (Some(chat), 0), "the keys are the default server's");
     let ids: Vec<_> = status.children.iter().map(|child| child.id.as_str()).collect();
-    assert_eq!(ids, ["server", "health", "breaker", "coder"]);
+    assert_eq!(ids[..4], ["server", "health", "breaker", "coder"]);
     let exits: Vec<_> =
         fleet.told().into_iter().filter(|(_, kind)| matches!(kind, Kind::ServerExited { .. })).collect();
     assert!(matches!(&exits[..], [(child, _)] if child == "coder/server"), "{exits:?}");

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use mlx_tree_process::Grace;
 use mlx_tree_process::state::InstanceLock;
 use mlx_tree_provision::model::Network;
-use mlx_tree_settings::{Environment, RestartMode, ServerSettings, Settings, StartMode};
+use mlx_tree_settings::{
+    self as settings, Environment, LaunchSettings, RestartMode, ServerSettings, Settings, StartMode,
+};
 use mlx_tree_supervision::{ChildSpec, Restart};
 use mlx_tree_workers::SERVER;
 use mlx_tree_workers::availability::StartTimes;
@@ -16,6 +18,7 @@ use mlx_tree_workers::breaker::History;
 use mlx_tree_workers::bus::Bus;
 use mlx_tree_workers::clock::Clock;
 use mlx_tree_workers::health::{HealthNumbers, Served, Spans};
+use mlx_tree_workers::server::job::{Job, Ranks};
 use mlx_tree_workers::server::profile::{CommandParts, Profile};
 use mlx_tree_workers::server::{Blueprint, GuardKeeper, LogBook, PortChoice, WarmUp, probe};
 use mlx_tree_workers::tree::{MemoryPlan, Plan, ServerPlan, Start, no_server};
@@ -29,6 +32,9 @@ pub const DEMO_KIND: &str = "demo (not MLX)";
 pub const DEMO_MODEL: &str = "stand-in";
 /// See [`DEMO_KIND`].
 pub const DEMO_NOTE: &str = "demo, not MLX: a built-in stand-in answers";
+
+/// The program that makes a job of a server.
+const LAUNCHER: &str = "mlx.launch";
 
 /// What the server is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -167,6 +173,7 @@ impl Common<'_> {
                 command: server.command.clone(),
                 host: server.host,
                 port: server.port,
+                job: server.launch.as_ref().map(|launch| job(launch, prepared)),
             },
             cwd: Some(server.cwd.clone()),
             env: self.server_environment(server, prepared.network),
@@ -211,5 +218,18 @@ impl Common<'_> {
         }
         variables.extend(server.env.iter().map(|(name, value)| (name.into(), value.into())));
         variables.into_iter().collect()
+    }
+}
+
+/// The launcher comes with MLX, so it is beside the interpreter that has MLX; if not, on the server's search path.
+fn job(launch: &LaunchSettings, prepared: &Prepared) -> Job {
+    let beside = prepared.python.as_ref().map(|python| python.interpreter.with_file_name(LAUNCHER));
+    Job {
+        launcher: beside.filter(|path| path.exists()).unwrap_or_else(|| LAUNCHER.into()),
+        ranks: match &launch.ranks {
+            settings::Ranks::Here(count) => Ranks::Here { count: *count, first_port: 0 },
+            settings::Ranks::Hosts(file) => Ranks::Hosts(file.clone()),
+        },
+        backend: launch.backend.clone(),
     }
 }

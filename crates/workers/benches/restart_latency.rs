@@ -147,6 +147,7 @@ fn plan(command: &[String]) -> Plan {
                 command: settings.server.command,
                 host,
                 port: 0,
+                job: None,
             },
             cwd: None,
             env: Vec::new(),

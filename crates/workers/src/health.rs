@@ -4,6 +4,6 @@ mod actor;
 mod liveness;
 mod progress;
 
-pub use actor::{HealthActor, HealthArguments, HealthMessage, HealthNumbers};
+pub use actor::{Evidence, HealthActor, HealthArguments, HealthMessage, HealthNumbers};
 pub use liveness::{Action, Finding, Liveness, Progress, Spans, Standing};
 pub use progress::{HealthView, Served};

@@ -10,6 +10,7 @@
 pub mod diagnosis;
 mod failure;
 mod guard;
+pub mod job;
 mod launch;
 mod logbook;
 pub mod probe;

@@ -39,6 +39,15 @@ pub struct HealthNumbers {
     pub spans: Spans,
 }
 
+/// What may show that a server works, beside what it answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Evidence {
+    /// The processor time that its group uses.
+    ProcessorTime,
+    /// Nothing: its group uses processor time whether it works or not.
+    AnswersOnly,
+}
+
 /// What it is started with.
 pub struct HealthArguments {
     /// Its place in the tree.
@@ -49,6 +58,8 @@ pub struct HealthArguments {
     pub numbers: HealthNumbers,
     /// How this kind of server is judged.
     pub profile: Profile,
+    /// What may show that it works.
+    pub evidence: Evidence,
     /// The server's process, on the control path.
     pub server: watch::Receiver<ServerView>,
     /// Where to send a verdict.
@@ -212,7 +223,10 @@ impl HealthState {
         tokio::spawn(async move {
             let timeout = arguments.numbers.timeout;
             let answer = probe::health(&arguments.client, &url, &arguments.profile, timeout).await;
-            let cpu = processor_time(&process).await;
+            let cpu = match arguments.evidence {
+                Evidence::ProcessorTime => processor_time(&process).await,
+                Evidence::AnswersOnly => None,
+            };
             let _ = myself.send_message(HealthMessage::Checked { epoch, answer, cpu });
         });
     }

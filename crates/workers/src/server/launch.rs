@@ -17,6 +17,7 @@ use tokio::sync::{Semaphore, watch};
 use super::diagnosis::Reason;
 use super::failure::ServerFailure;
 use super::guard::GuardKeeper;
+use super::job::Job;
 use super::logbook::LogBook;
 use super::probe::WarmUp;
 use super::profile::{CommandParts, Profile};
@@ -24,6 +25,7 @@ use super::view::ServerView;
 use crate::availability::StartTimes;
 use crate::bus::Bus;
 use crate::clock::Clock;
+use crate::health::Evidence;
 
 /// How long a launch waits for the process before it to be gone. That one has had its grace and its KILL by then.
 const PREDECESSOR: Duration = Duration::from_secs(30);
@@ -104,7 +106,11 @@ impl Blueprint {
             return Err(ServerFailure::plain(Reason::OutOfResources, message));
         };
         let address = self.take_address().await?;
-        let argv = self.profile.argv(&CommandParts { port: address.port(), ..self.parts.clone() });
+        let job = match self.parts.job.clone() {
+            Some(job) => Some(self.with_ports(job).await?),
+            None => None,
+        };
+        let argv = self.profile.argv(&CommandParts { port: address.port(), job, ..self.parts.clone() });
         let mut launch = Launch::new(argv).envs(self.env.iter().cloned()).hold(permit).drop_grace(self.hung_grace);
         if let Some(cwd) = &self.cwd {
             launch = launch.cwd(cwd);
@@ -153,6 +159,31 @@ impl Blueprint {
         }
         let message = format!("{FREE_PORT_TRIES} free ports were taken by others, one after the other");
         Err(ServerFailure::plain(Reason::OutOfResources, message))
+    }
+
+    /// A job whose ranks have free ports in a row.
+    async fn with_ports(&self, job: Job) -> Result<Job, ServerFailure> {
+        let count = job.ports();
+        for _ in 0..FREE_PORT_TRIES {
+            let first = self.take_free_address().await?.port();
+            let mut free = first.checked_add(count).is_some();
+            for port in (first..first.saturating_add(count)).skip(1) {
+                free = free && self.look_at(port).await? == PortState::Free;
+            }
+            if free {
+                return Ok(job.on_ports_from(if count == 0 { 0 } else { first }));
+            }
+        }
+        let message = format!("no {count} free ports in a row were found for its ranks");
+        Err(ServerFailure::plain(Reason::OutOfResources, message))
+    }
+
+    /// What its processor time shows of it.
+    pub(crate) fn evidence(&self) -> Evidence {
+        match self.parts.job {
+            Some(_) => Evidence::AnswersOnly,
+            None => Evidence::ProcessorTime,
+        }
     }
 
     async fn look_at(&self, port: u16) -> Result<PortState, ServerFailure> {

@@ -8,6 +8,8 @@ use std::path::PathBuf;
 
 use mlx_tree_settings::{CommandTemplate, ServerKind};
 
+use super::job::Job;
+
 /// How one kind of server is started and judged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Profile {
@@ -62,6 +64,8 @@ pub struct CommandParts {
     pub host: IpAddr,
     /// The port to listen on.
     pub port: u16,
+    /// The job of several processes that it is to be, if it is.
+    pub job: Option<Job>,
 }
 
 // === impl Profile ===
@@ -88,6 +92,14 @@ impl Profile {
     /// The command line, as an argv that no shell will see.
     #[must_use]
     pub fn argv(&self, parts: &CommandParts) -> Vec<OsString> {
+        let server = self.server_argv(parts);
+        match &parts.job {
+            Some(job) => job.argv(server),
+            None => server,
+        }
+    }
+
+    fn server_argv(&self, parts: &CommandParts) -> Vec<OsString> {
         if let Some(command) = &parts.command {
             return command.fill(parts.host, parts.port, &parts.model).into_iter().map(OsString::from).collect();
         }
@@ -126,6 +138,7 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use super::*;
+    use crate::server::job::Ranks;
 
     fn parts() -> CommandParts {
         CommandParts {
@@ -135,11 +148,25 @@ mod tests {
             command: None,
             host: Ipv4Addr::LOCALHOST.into(),
             port: 9000,
+            job: None,
         }
     }
 
     fn words(argv: Vec<OsString>) -> String {
         argv.into_iter().map(|word| word.into_string().expect("utf-8")).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn a_job_is_the_launchers_with_the_servers_own_command_line_behind_it() {
+        let ranks = Ranks::Here { count: 2, first_port: 20_000 };
+        let job = Job { launcher: "/venv/bin/mlx.launch".into(), ranks, backend: "ring".to_owned() };
+        let argv = Profile::of(ServerKind::MlxLm, "tiny", None).argv(&CommandParts { job: Some(job), ..parts() });
+        assert_eq!(
+            words(argv),
+            "/venv/bin/mlx.launch --backend ring -n 2 --starting-port 20000 -- \
+             /venv/bin/python -m mlx_lm server --model /models/tiny --allowed-origins http://127.0.0.1:9000 \
+             --host 127.0.0.1 --port 9000 --log-level INFO"
+        );
     }
 
     #[test]

@@ -221,7 +221,9 @@ impl ServerState {
 
     /// A transient server that ended by itself with success, or by somebody's polite signal, has done what it was there for.
     fn is_no_failure(&self, failure: &ServerFailure, exit: &Exit) -> bool {
-        let polite = matches!(failure.reason, Reason::UnexpectedExit | Reason::TerminatedExternally);
+        // A job's launcher ends with 0 whatever became of its ranks.
+        let telling = self.blueprint.parts.job.is_none();
+        let polite = telling && matches!(failure.reason, Reason::UnexpectedExit | Reason::TerminatedExternally);
         match self.blueprint.restart {
             Restart::Permanent => false,
             Restart::Transient | Restart::Temporary => polite && exit.asked == Asked::No,

@@ -130,6 +130,7 @@ fn watcher(server: &Arc<Server>, siblings: &Siblings) -> ChildSpec {
             label: Arc::clone(&blueprint.label),
             numbers: server.numbers,
             profile: blueprint.profile.clone(),
+            evidence: blueprint.evidence(),
             server: blueprint.view.subscribe(),
             owner: owner.clone(),
             served: server.served.clone(),

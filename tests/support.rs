@@ -2,6 +2,7 @@
 
 #![allow(dead_code, unreachable_pub, reason = "a module of several test programs, each of which uses its part")]
 
+pub mod gateway;
 pub mod processes;
 pub mod wire;
 

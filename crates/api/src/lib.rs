@@ -15,4 +15,7 @@ pub use event::{Event, Kind, Level};
 pub use fallback::{FallbackModel, FallbackUse, FallbackView};
 pub use narrate::{Language, narrate};
 pub use states::{BreakerState, ChildState, FallbackState, Phase, ServerState};
-pub use status::{Breaker, Child, Exit, Health, JournalEntry, Server, ServerStatus, StartMode, Status, Supervisor};
+pub use status::{
+    Breaker, Child, Exit, Gate, Gateway, Health, JournalEntry, LimitedBy, Server, ServerStatus, StartMode, Status,
+    Supervisor,
+};

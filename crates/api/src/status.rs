@@ -44,6 +44,9 @@ pub struct Status {
     /// Each server, where there is more than one; the default one, of which the keys above tell, is the first.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub servers: Vec<ServerStatus>,
+    /// The one address that clients use, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub gateway: Option<Gateway>,
     /// mlx-tree itself.
     pub supervisor: Supervisor,
 }
@@ -161,6 +164,47 @@ pub struct Health {
     /// What the last bad answer was.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub last_error: Option<String>,
+}
+
+/// The one address that clients use.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gateway {
+    /// Where it is.
+    pub url: String,
+    /// Requests that the servers work on.
+    pub in_flight: u64,
+    /// Requests that wait.
+    pub queued: u64,
+    /// What goes on at each server.
+    pub gates: Vec<Gate>,
+}
+
+/// The gate of one server: how much it is given at once, and what waits for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gate {
+    /// The server's name.
+    pub server: String,
+    /// Requests that it works on, or is still taken to work on.
+    pub in_flight: u64,
+    /// Requests that wait for it.
+    pub queued: u64,
+    /// So many may be in flight now.
+    pub limit: u64,
+    /// Why that is less than `gateway.max_inflight`, while it is.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub limited_by: Option<LimitedBy>,
+}
+
+/// Why a server is given fewer requests at once than it may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LimitedBy {
+    /// It is back, and has not completed a request yet.
+    SlowStart,
+    /// It went down under several requests, and is trusted with one more after each stretch without that.
+    Clamped,
+    /// A request that was in flight when it went down has it for itself.
+    Suspect,
 }
 
 /// One child of the root supervisor.

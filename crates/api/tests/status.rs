@@ -1,7 +1,8 @@
 //! The shape of the status document, which other people's programs read.
 
 use mlx_tree_api::{
-    Breaker, BreakerState, Child, ChildState, Exit, Health, JournalEntry, Phase, Server, Status, Supervisor,
+    Breaker, BreakerState, Child, ChildState, Exit, Gate, Gateway, Health, JournalEntry, LimitedBy, Phase, Server,
+    Status, Supervisor,
 };
 
 /// A document in which nothing is absent.
@@ -64,6 +65,18 @@ fn full() -> Status {
             decision: "breaker opened (5 restarts in a row failed)".to_owned(),
         }],
         servers: Vec::new(),
+        gateway: Some(Gateway {
+            url: "http://127.0.0.1:8080".to_owned(),
+            in_flight: 1,
+            queued: 20,
+            gates: vec![Gate {
+                server: "server".to_owned(),
+                in_flight: 1,
+                queued: 20,
+                limit: 1,
+                limited_by: Some(LimitedBy::SlowStart),
+            }],
+        }),
         supervisor: Supervisor {
             pid: 4700,
             version: "1.2.3".to_owned(),

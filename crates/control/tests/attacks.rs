@@ -53,6 +53,7 @@ impl Operator for Counting {
             last_exit: None,
             journal: Vec::new(),
             servers: Vec::new(),
+            gateway: None,
             supervisor: Supervisor { pid: 1, version: "0".to_owned(), uptime_s: 0.0, control: None, state_dir: None },
         }
     }

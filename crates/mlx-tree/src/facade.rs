@@ -4,6 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::ops::Deref;
 use std::sync::Arc;
 
+use mlx_tree_api::Status;
 use mlx_tree_process::state::{InstanceError, InstanceLock, StateDir, StateError};
 use mlx_tree_provision::{Progress, Silent};
 use mlx_tree_settings::{Environment, Settings};
@@ -12,13 +13,14 @@ use mlx_tree_workers::bus::Bus;
 use mlx_tree_workers::tree::{self, Start, TreeError, VerbError};
 
 use crate::assemble::{Label, Parts, Places, plan};
-use crate::gateway::{BindError, Door, Planned};
+use crate::gateway::{BindError, Door, Planned, Window};
 use crate::prepare::{PrepareError, Prepared, prepare};
 
 /// A running tree. All that can be done with it is on [`tree::Tree`], to which it dereferences.
 #[derive(Clone)]
 pub struct Tree {
     tree: tree::Tree,
+    gateway: Option<Window>,
 }
 
 /// A tree that has not been started.
@@ -71,6 +73,13 @@ impl Tree {
             label: Label::Server,
             bus: Bus::new(),
         }
+    }
+
+    /// The status document of this moment, with what the gateway knows.
+    pub async fn status(&self) -> Status {
+        let mut status = self.tree.status().await;
+        status.gateway = self.gateway.as_ref().map(Window::status);
+        status
     }
 }
 
@@ -200,18 +209,19 @@ impl Builder {
     ) -> Result<Tree, StartError> {
         let Self { settings, environment, mut children, guard, label, bus, progress: _ } = self;
         let link = door.map(|door| {
-            let Planned { child, link } = Planned::new(&settings, &environment, &prepared, label, door, &bus);
+            let Planned { child, link, window } = Planned::new(&settings, &environment, &prepared, label, door, &bus);
             // Before the user's own children: it is there for clients when they start.
             children.insert(0, child);
-            link
+            (link, window)
         });
         let places = places(&settings, instance)?;
         let parts = Parts { prepared, places, guard, children, label, bus };
         let tree = tree::Tree::start(plan(&settings, &environment, parts)).await?;
-        if let Some(link) = link {
+        let gateway = link.map(|(link, window)| {
             link.tie(&tree);
-        }
-        Ok(Tree { tree })
+            window
+        });
+        Ok(Tree { tree, gateway })
     }
 }
 

@@ -10,6 +10,7 @@ mod actor;
 mod catalogue;
 mod feed;
 mod observer;
+mod window;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -28,6 +29,7 @@ use tokio::sync::watch;
 
 use self::actor::{GatewayActor, Parts};
 use self::observer::TreeObserver;
+pub(crate) use self::window::Window;
 use crate::assemble::Label;
 use crate::prepare::Prepared;
 
@@ -57,6 +59,7 @@ pub struct Door {
 pub(crate) struct Planned {
     pub(crate) child: ChildSpec,
     pub(crate) link: Link,
+    pub(crate) window: Window,
 }
 
 /// What ties a gateway to its tree, once that runs.
@@ -127,8 +130,10 @@ impl Planned {
             fallback: None,
             observer: observer.clone(),
         };
+        let gateway = Arc::new(Gateway::new(plan));
+        let window = Window::new(Arc::clone(&gateway), door.address);
         let parts = Arc::new(Parts {
-            gateway: Arc::new(Gateway::new(plan)),
+            gateway,
             config: front_config(numbers),
             door,
             drain: settings.shutdown.drain,
@@ -137,7 +142,7 @@ impl Planned {
         let child = ChildSpec::actor(GATEWAY, move |context| (GatewayActor, (Arc::clone(&parts), context.epoch())))
             .backoff(Backoff::default())
             .shutdown(Shutdown::Timeout(settings.shutdown.drain + SLACK));
-        Self { child, link: Link { backends, observer } }
+        Self { child, link: Link { backends, observer }, window }
     }
 }
 

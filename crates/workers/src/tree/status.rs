@@ -60,6 +60,8 @@ pub(super) async fn compose(inner: &Inner) -> api::Status {
         last_exit,
         journal,
         servers,
+        // The tree has no gateway of its own: the program adds what it knows of its child.
+        gateway: None,
         supervisor: api::Supervisor {
             pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -47,6 +47,7 @@ fn ready() -> Status {
         last_exit: None,
         journal: Vec::new(),
         servers: Vec::new(),
+        gateway: None,
         supervisor: Supervisor {
             pid: 4700,
             version: "1.2.3".to_owned(),

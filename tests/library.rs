@@ -45,6 +45,7 @@ fn settings(home: &TempDir, flags: &[&str]) -> Result<Settings, Box<dyn Error>> 
     let sources = Sources::new(Environment::capture())
         .flag(Flag::text("test", "state_dir", home.path().join("state").display().to_string()))
         .flag(Flag::text("test", "server.port", "0"))
+        .flag(Flag::text("test", "gateway.listen", "127.0.0.1:0"))
         .flag(Flag::list("test", "server.command", command.iter().chain(flags).copied()));
     Ok(load(&sources)?.settings)
 }
@@ -57,8 +58,8 @@ async fn a_tree_with_a_child_of_ones_own_starts_is_shown_and_stops() -> Result<(
     let status = tree.status().await;
     assert_eq!(status.phase, Phase::Ready);
     let ids: Vec<_> = status.children.iter().map(|child| child.id.as_str()).collect();
-    assert_eq!(ids, ["server", "health", "breaker", "heartbeat"]);
-    assert_eq!(status.children[3].state, ChildState::Ready);
+    assert_eq!(ids, ["server", "health", "breaker", "gateway", "heartbeat"]);
+    assert_eq!(status.children[4].state, ChildState::Ready);
     while !file.exists() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }

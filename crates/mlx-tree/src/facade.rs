@@ -5,6 +5,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use mlx_tree_api::Status;
+use mlx_tree_gateway::divert::InvalidTarget;
 use mlx_tree_process::state::{InstanceError, InstanceLock, StateDir, StateError};
 use mlx_tree_provision::{Progress, Silent};
 use mlx_tree_settings::{Environment, Settings};
@@ -13,7 +14,7 @@ use mlx_tree_workers::bus::Bus;
 use mlx_tree_workers::tree::{self, Start, TreeError, VerbError};
 
 use crate::assemble::{Label, Parts, Places, plan};
-use crate::gateway::{BindError, Door, Planned, Window};
+use crate::gateway::{BindError, Door, Planned, Window, catalogue};
 use crate::prepare::{PrepareError, Prepared, prepare};
 
 /// A running tree. All that can be done with it is on [`tree::Tree`], to which it dereferences.
@@ -46,6 +47,9 @@ pub enum StartError {
     /// The address for clients cannot be had.
     #[error(transparent)]
     Gateway(#[from] BindError),
+    /// The fallback makes no sense.
+    #[error("the fallback cannot be used")]
+    Fallback(#[from] InvalidTarget),
     /// The interpreter or the model is not there.
     #[error(transparent)]
     Prepare(#[from] PrepareError),
@@ -207,16 +211,21 @@ impl Builder {
         instance: Arc<InstanceLock>,
         door: Option<Door>,
     ) -> Result<Tree, StartError> {
-        let Self { settings, environment, mut children, guard, label, bus, progress: _ } = self;
-        let link = door.map(|door| {
-            let Planned { child, link, window } = Planned::new(&settings, &environment, &prepared, label, door, &bus);
-            // Before the user's own children: it is there for clients when they start.
-            children.insert(0, child);
-            (link, window)
-        });
+        let Self { settings, environment, children, guard, label, bus, progress: _ } = self;
         let places = places(&settings, instance)?;
-        let parts = Parts { prepared, places, guard, children, label, bus };
-        let tree = tree::Tree::start(plan(&settings, &environment, parts)).await?;
+        // Kept beside the plan, which takes it.
+        let behind = door.map(|door| (door, catalogue(&settings, &environment, &prepared)));
+        let mut plan = plan(&settings, &environment, Parts { prepared, places, guard, children, label, bus });
+        let link = match behind {
+            Some((door, catalogue)) => {
+                let Planned { children, link, window } = Planned::new(&settings, catalogue, label, door, &plan)?;
+                // Before the user's own children: it is there for clients when they start.
+                plan.children.splice(0..0, children);
+                Some((link, window))
+            }
+            None => None,
+        };
+        let tree = tree::Tree::start(plan).await?;
         let gateway = link.map(|(link, window)| {
             link.tie(&tree);
             window

@@ -8,6 +8,7 @@
 
 mod actor;
 mod catalogue;
+mod fallback;
 mod feed;
 mod observer;
 mod window;
@@ -17,21 +18,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mlx_tree_gateway::admission::Limits;
+use mlx_tree_gateway::divert::InvalidTarget;
 use mlx_tree_gateway::exchange::Continuation;
 use mlx_tree_gateway::front::{self, FrontConfig, Tokens};
 use mlx_tree_gateway::gateway::{Member, Plan};
+use mlx_tree_gateway::request::Catalogue;
 use mlx_tree_gateway::{Backend, BackendState, Gateway};
-use mlx_tree_settings::{ContinueStreams, Environment, GatewaySettings, Settings};
+use mlx_tree_settings::{ContinueStreams, GatewaySettings, Settings};
 use mlx_tree_supervision::{Backoff, ChildSpec, Shutdown};
-use mlx_tree_workers::bus::Bus;
-use mlx_tree_workers::tree::Tree;
+use mlx_tree_workers::tree::{Plan as TreePlan, Tree};
 use tokio::sync::watch;
 
 use self::actor::{GatewayActor, Parts};
+pub(crate) use self::catalogue::catalogue;
 use self::observer::TreeObserver;
 pub(crate) use self::window::Window;
 use crate::assemble::Label;
-use crate::prepare::Prepared;
 
 /// The id of the gateway in the tree.
 pub const GATEWAY: &str = "gateway";
@@ -57,7 +59,8 @@ pub struct Door {
 
 /// A gateway that has been planned, and whose child is in a tree that is not started yet.
 pub(crate) struct Planned {
-    pub(crate) child: ChildSpec,
+    /// The gateway, and its fallback's worker if it has one.
+    pub(crate) children: Vec<ChildSpec>,
     pub(crate) link: Link,
     pub(crate) window: Window,
 }
@@ -97,12 +100,14 @@ impl Planned {
     /// The gateway of `settings`, behind `door`.
     pub(crate) fn new(
         settings: &Settings,
-        environment: &Environment,
-        prepared: &Prepared,
+        catalogue: Catalogue,
         label: Label,
         door: Door,
-        bus: &Bus,
-    ) -> Self {
+        tree: &TreePlan,
+    ) -> Result<Self, InvalidTarget> {
+        let bus = &tree.server.blueprint.bus;
+        let fallback = fallback::planned(&settings.fallback, tree)?;
+        let (fallback, worker) = fallback.map(|planned| (planned.fallback, planned.child)).unzip();
         let numbers = &settings.gateway;
         let observer = Arc::new(TreeObserver::new(bus.clone()));
         let starting = Backend {
@@ -118,7 +123,7 @@ impl Planned {
             })
             .unzip();
         let plan = Plan {
-            catalogue: catalogue::catalogue(settings, environment, prepared),
+            catalogue,
             servers: members,
             limits: limits(numbers),
             hold_budget: numbers.hold_budget,
@@ -127,7 +132,7 @@ impl Planned {
                 ContinueStreams::Greedy => Continuation::Greedy,
                 ContinueStreams::Never => Continuation::Never,
             },
-            fallback: None,
+            fallback,
             observer: observer.clone(),
         };
         let gateway = Arc::new(Gateway::new(plan));
@@ -142,7 +147,8 @@ impl Planned {
         let child = ChildSpec::actor(GATEWAY, move |context| (GatewayActor, (Arc::clone(&parts), context.epoch())))
             .backoff(Backoff::default())
             .shutdown(Shutdown::Timeout(settings.shutdown.drain + SLACK));
-        Self { child, link: Link { backends, observer }, window }
+        let children = std::iter::once(child).chain(worker).collect();
+        Ok(Self { children, link: Link { backends, observer }, window })
     }
 }
 

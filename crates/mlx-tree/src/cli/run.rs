@@ -198,6 +198,7 @@ fn refused(error: StartError) -> Report {
             Code::PortTaken,
             Some("end what listens there, or set gateway.listen to another address (--port N)".to_owned()),
         ),
+        StartError::Fallback(_) => (Code::Config, Some("see docs/FALLBACK.md".to_owned())),
         StartError::Prepare(error) => (Code::Config, error.help()),
         StartError::Tree(TreeError::Orphan(_)) => (Code::Escalated, Some("end it by hand, if it is yours".to_owned())),
         StartError::Tree(TreeError::Policy(_) | TreeError::State(_)) => (Code::Config, None),

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use mlx_tree_gateway::request::{Catalogue, Release, Served, Temperature, vocabulary};
 use mlx_tree_settings::{Environment, ServerKind, ServerSettings, Settings, UnknownModel};
 
+use super::fallback::consents;
 use crate::assemble::Label;
 use crate::prepare::Prepared;
 
@@ -23,7 +24,7 @@ pub(super) fn members(settings: &Settings, label: Label) -> Vec<(Arc<str>, Arc<s
 }
 
 /// The models by name.
-pub(super) fn catalogue(settings: &Settings, environment: &Environment, prepared: &Prepared) -> Catalogue {
+pub(crate) fn catalogue(settings: &Settings, environment: &Environment, prepared: &Prepared) -> Catalogue {
     let mut catalogue = Catalogue::new();
     let prepared = std::iter::once(prepared).chain(&prepared.further);
     for (server, prepared) in settings.servers().zip(prepared) {
@@ -43,13 +44,20 @@ pub(super) fn catalogue(settings: &Settings, environment: &Environment, prepared
             served.release = Release::Older;
         }
         served.vocabulary = config_of(&prepared.model, server, environment).and_then(|config| vocabulary(&config));
+        served.consent = consents(settings.fallback.consent_of(name));
         // Settings have refused what is ambiguous; of what is left, a name stays with the first who has it.
-        if catalogue.add(served).is_err() {
+        if catalogue.add(served.clone()).is_err() {
             continue;
         }
         let aliases = server.aliases.iter().map(String::as_str).chain([server.model.as_str(), DEFAULT_MODEL]);
         for alias in aliases {
-            let _ = catalogue.alias(alias, name);
+            let consent = consents(settings.fallback.consent_of(alias));
+            let _ = if consent == served.consent {
+                catalogue.alias(alias, name)
+            } else {
+                // Whoever uses this name says something else by it, so it is a model of its own.
+                catalogue.add(Served { name: alias.into(), consent, ..served.clone() })
+            };
         }
     }
     let default = model_name(&settings.server);

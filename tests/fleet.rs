@@ -11,6 +11,7 @@ use mlx_tree::settings::{Environment, Flag, Sources, load};
 use mlx_tree::tree::{ServerHandle, VerbError};
 use mlx_tree::workers::availability::{Availability, Reach};
 use nix::sys::signal::Signal;
+use serde_json::{Value, json};
 use support::{PATIENCE, PROGRAM, Setup, exists, processes, send};
 use tempfile::TempDir;
 
@@ -30,6 +31,10 @@ fn write(home: &Path, text: &str) -> std::path::PathBuf {
     let file = home.join("fleet.toml");
     std::fs::write(&file, text).expect("written");
     file
+}
+
+fn client() -> reqwest::Client {
+    reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).build().expect("a plain client")
 }
 
 fn configured(setup: Setup, file: &Path) -> Setup {
@@ -77,6 +82,15 @@ impl Fleet {
 
     async fn asleep(&self, name: &str) {
         self.until(name, "asleep", |now| now.state == Reach::Asleep).await;
+    }
+
+    /// The one address of the clients.
+    fn gateway(&self) -> String {
+        let url = self.told().into_iter().find_map(|(_, kind)| match kind {
+            Kind::GatewayListening { url } => Some(url),
+            _ => None,
+        });
+        url.expect("it listens")
     }
 
     fn pid(&self, name: &str) -> Option<u32> {
@@ -228,6 +242,37 @@ async fn unloading_waits_for_what_is_in_flight_and_the_next_request_loads_again(
     assert!(!exists(pid));
     chat.wanted();
     fleet.ready("chat", 2).await;
+    fleet.stop().await;
+}
+
+#[tokio::test]
+async fn a_request_to_the_one_address_wakes_the_server_whose_model_it_names() {
+    let fleet =
+        Fleet::start(&(server("chat", "") + &server("coder", "start = \"on_demand\"\naliases = [\"gpt-4o\"]"))).await;
+    fleet.ready("chat", 1).await;
+    fleet.asleep("coder").await;
+    let url = fleet.gateway();
+    let asked = json!({"model": "gpt-4o", "prompt": "say something", "max_tokens": 4});
+    let answer = client().post(format!("{url}/v1/completions")).json(&asked).send().await.expect("an answer");
+    assert_eq!(answer.status(), 200, "held until it was ready: {:?}", answer.text().await);
+    assert!(fleet.pid("coder").is_some());
+    let running = |url: String| async move {
+        let told: Value = client().get(url).send().await.expect("an answer").json().await.expect("JSON");
+        let models = told["running"].as_array().expect("a list").iter();
+        models.map(|it| format!("{} {}", it["model"], it["state"]).replace('"', "")).collect::<Vec<_>>()
+    };
+    assert_eq!(running(format!("{url}/running")).await, ["chat ready", "coder ready"]);
+    let unload = |body: Value| client().post(format!("{url}/unload")).json(&body).send();
+    let told: Value = unload(json!({"model": "gpt-4o"})).await.expect("an answer").json().await.expect("JSON");
+    assert_eq!(told, json!({"unloaded": ["coder"]}));
+    assert_eq!(fleet.pid("coder"), None);
+    fleet.asleep("coder").await;
+    let refused = unload(json!({"model": "chat"})).await.expect("an answer");
+    assert_eq!(refused.status(), 400, "always means always");
+    assert_eq!(unload(json!({"model": "nobody"})).await.expect("an answer").status(), 404);
+    assert_eq!(unload(json!({"model": 7})).await.expect("an answer").status(), 400);
+    let told: Value = unload(json!({})).await.expect("an answer").json().await.expect("JSON");
+    assert_eq!(told, json!({"unloaded": ["coder"]}), "all that may sleep, asleep or not");
     fleet.stop().await;
 }
 

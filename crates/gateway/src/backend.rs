@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use mlx_tree_api::Kind;
 use tokio::time::Instant;
 
@@ -65,6 +66,13 @@ pub trait Observer: Send + Sync + 'static {
     fn in_use(&self, server: &str) -> Option<Box<dyn Send + Sync>> {
         let _ = server;
         None
+    }
+
+    /// `server` is to sleep until the next request asks for it; resolves when it does, with the reason if it cannot. Dropping
+    /// the future calls that off as long as something is in flight there.
+    fn unload(&self, server: &str) -> BoxFuture<'static, Result<(), String>> {
+        let why = format!("{server} is not put to sleep");
+        Box::pin(std::future::ready(Err(why)))
     }
 
     /// Something happened to a request.

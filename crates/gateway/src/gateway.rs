@@ -5,11 +5,13 @@
 //! GET  /v1/models, /v1/models/{name}              from the configuration
 //! POST /v1/chat/completions, /v1/completions,     ─▶ exchange
 //!      /v1/embeddings (and without /v1)
+//! GET  /running, POST /unload                     which models are in memory, and which are to go
 //! GET, POST  anything else                        ─▶ the first server, as it is, once
 //! ```
 
 mod health;
 mod passthrough;
+mod residents;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -79,6 +81,8 @@ enum Way<'a> {
     Models,
     Model(&'a str),
     Ask(Endpoint),
+    Running,
+    Unload,
     Through,
 }
 
@@ -124,6 +128,11 @@ impl Gateway {
                 }
             }
             Way::Ask(endpoint) => self.ask(endpoint, incoming).await,
+            Way::Running => told(&residents::running(&self.catalogue, |server| self.routes.get(server))),
+            Way::Unload => match residents::unload(&self.catalogue, &*self.common.observer, &incoming.body).await {
+                Ok(outcome) => told(&outcome),
+                Err(refusal) => refusal.response().map(Body::from),
+            },
             Way::Through => match &self.first {
                 Some(route) => passthrough::answer(&self.common, route, &self.catalogue, incoming).await,
                 None => nothing_here().response().map(Body::from),
@@ -163,8 +172,8 @@ impl Service for Gateway {
     fn route(&self, head: &Parts) -> Result<front::Route, Refusal> {
         let (way, method) = (way(head.uri.path()), &head.method);
         let allowed = match way {
-            Way::Health | Way::Models | Way::Model(_) => matches!(*method, Method::GET | Method::HEAD),
-            Way::Ask(_) => *method == Method::POST,
+            Way::Health | Way::Models | Way::Model(_) | Way::Running => matches!(*method, Method::GET | Method::HEAD),
+            Way::Ask(_) | Way::Unload => *method == Method::POST,
             Way::Through => matches!(*method, Method::GET | Method::POST),
         };
         if !allowed {
@@ -191,6 +200,8 @@ fn way(path: &str) -> Way<'_> {
     let path = path.strip_suffix('/').filter(|path| !path.is_empty()).unwrap_or(path);
     match path.strip_prefix("/v1").unwrap_or(path) {
         "/health" => Way::Health,
+        "/running" => Way::Running,
+        "/unload" => Way::Unload,
         "/models" => Way::Models,
         "/chat/completions" => Way::Ask(Endpoint::Chat),
         "/completions" => Way::Ask(Endpoint::Completions),
@@ -226,6 +237,10 @@ fn json(body: Body) -> Response<Body> {
     let mut response = Response::new(body);
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
+}
+
+fn told(value: &serde_json::Value) -> Response<Body> {
+    json(bytes::Bytes::from(value.to_string()).into())
 }
 
 fn nothing_here() -> Refusal {

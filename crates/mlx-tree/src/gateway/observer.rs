@@ -1,6 +1,7 @@
 //! What the gateway tells the tree: that a server lives, that one is wanted, and what happens to requests.
 
 use std::collections::HashMap;
+use std::pin::Pin;
 use std::sync::OnceLock;
 
 use mlx_tree_api::Kind;
@@ -53,6 +54,16 @@ impl Observer for TreeObserver {
             Start::Always => None,
             Start::Preload | Start::OnDemand => Some(Box::new(server.activity().begin())),
         }
+    }
+
+    fn unload(&self, server: &str) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>> {
+        let server = self.server(server).cloned();
+        Box::pin(async move {
+            match server {
+                Some(server) => server.unload().await.map_err(|error| error.to_string()),
+                None => Err("the tree is not there yet".to_owned()),
+            }
+        })
     }
 
     fn tell(&self, _server: &str, epoch: u64, kind: Kind) {

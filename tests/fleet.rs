@@ -313,6 +313,7 @@ async fn the_program_shows_several_servers_and_its_verbs_are_about_all_of_them()
     for line in ["├─ coder ", "│  ├─ server ", "├─ tiny ", "asleep", "residency"] {
         assert!(shown.contains(line), "{line:?} in\n{shown}");
     }
+    tree.told(&["others", "coder: mlx_lm"]).await;
     tree.told(&["[SUPERVISOR/coder]", "up and healthy"]).await;
     let (exit, said, error) = tree.command(&["stop"]);
     assert!(exit.success() && said.contains("3 servers"), "{said}{error}");

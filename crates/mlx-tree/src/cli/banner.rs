@@ -33,6 +33,9 @@ impl Banner<'_> {
         if let Some(note) = self.note {
             text.push_str(&row("", &format!("⚠️  {}", sentences(note))));
         }
+        let others = self.settings.further_servers.iter();
+        let others: Vec<_> = others.map(|it| format!("{}: {} · {}", it.name(), it.kind.as_str(), it.model)).collect();
+        text.push_str(&row("others", &others.join("\n")));
         if let Some(python) = self.python {
             text.push_str(&row("python", python));
         }

@@ -4,7 +4,7 @@ mod fleet;
 
 use std::fmt::Write as _;
 
-use mlx_tree_api::{BreakerState, Child, ChildState, Exit, Phase, Status};
+use mlx_tree_api::{BreakerState, Child, ChildState, Exit, LimitedBy, Phase, Status};
 
 /// So many of the latest decisions are shown.
 const DECISIONS: usize = 3;
@@ -44,7 +44,8 @@ pub(crate) fn picture(status: &Status) -> String {
 }
 
 fn headline(status: &Status) -> String {
-    let what = match (&status.server.url, status.phase) {
+    let url = status.gateway.as_ref().map(|gateway| &gateway.url).or(status.server.url.as_ref());
+    let what = match (url, status.phase) {
         (Some(url), Phase::Ready | Phase::Busy | Phase::Suspect) => format!("serves at {url}"),
         (_, phase) => said(phase).to_owned(),
     };
@@ -82,6 +83,7 @@ fn draw_child(out: &mut String, status: &Status, child: &Child, (branch, trunk):
         "server" => (phase_mark(status.phase), status.phase.as_str(), server_details(status)),
         "breaker" => (breaker_mark(status.breaker.state), status.breaker.state.as_str(), breaker_details(status)),
         "health" => (plain_mark(child), child.state.as_str(), health_details(status)),
+        "gateway" => (plain_mark(child), child.state.as_str(), gateway_details(status)),
         _ => (plain_mark(child), child.state.as_str(), format!("restarts {}", child.restarts)),
     };
     let line = format!("{branch} {:<9} {mark} {state:<10} {details}", child.id);
@@ -108,6 +110,21 @@ fn server_details(status: &Status) -> String {
     }
     if let Some(bytes) = status.server.memory_bytes {
         let _ = write!(details, "  {}", memory(bytes));
+    }
+    details
+}
+
+fn gateway_details(status: &Status) -> String {
+    let Some(gateway) = &status.gateway else { return String::new() };
+    let mut details = format!("{}  {} in flight  {} waiting", gateway.url, gateway.in_flight, gateway.queued);
+    if let Some(gate) = gateway.gates.iter().find(|gate| gate.limited_by.is_some()) {
+        let why = match gate.limited_by {
+            Some(LimitedBy::SlowStart) => "until the first answer after a restart",
+            Some(LimitedBy::Clamped) => "for a while, since it went down under several",
+            Some(LimitedBy::Suspect) => "while it answers one that it went down under",
+            None => "",
+        };
+        let _ = write!(details, "  at most {} at a time {why}", gate.limit);
     }
     details
 }

@@ -1,6 +1,6 @@
 //! The pictures of one server in the states that an operator meets, drawn from hand-made documents.
 
-use mlx_tree_api::{Breaker, Health, JournalEntry, Server, Supervisor};
+use mlx_tree_api::{Breaker, Gate, Gateway, Health, JournalEntry, Server, Supervisor};
 
 use super::*;
 
@@ -27,7 +27,7 @@ fn ready() -> Status {
             kind: "mlx_lm".to_owned(),
             model: "mlx-community/Qwen3-4B-4bit".to_owned(),
             note: None,
-            url: Some("http://127.0.0.1:8080".to_owned()),
+            url: Some("http://127.0.0.1:40123".to_owned()),
             epoch: 1,
             ready_for_s: Some(7500.0),
             memory_bytes: Some(2_700_000_000),
@@ -43,11 +43,16 @@ fn ready() -> Status {
             period_s: 300.0,
         },
         health: Health { failures: 0, failure_threshold: 3, last_ok_s_ago: Some(4.2), last_error: None },
-        children: vec![child("server"), child("health"), child("breaker")],
+        children: vec![child("server"), child("health"), child("breaker"), child("gateway")],
         last_exit: None,
         journal: Vec::new(),
         servers: Vec::new(),
-        gateway: None,
+        gateway: Some(Gateway {
+            url: "http://127.0.0.1:8080".to_owned(),
+            in_flight: 2,
+            queued: 0,
+            gates: vec![Gate { server: "server".to_owned(), in_flight: 2, queued: 0, limit: 4, limited_by: None }],
+        }),
         supervisor: Supervisor {
             pid: 4700,
             version: "1.2.3".to_owned(),
@@ -197,4 +202,19 @@ fn spans_read_as_people_say_them() {
 #[test]
 fn a_large_server_is_measured_in_gibibytes() {
     assert_eq!([104_857_600, 21_474_836_480].map(memory), ["100 MiB", "20.0 GiB"]);
+}
+
+#[test]
+fn a_gate_that_lets_less_through_says_why() {
+    let mut status = ready();
+    let gateway = status.gateway.as_mut().expect("it has one");
+    (gateway.in_flight, gateway.queued) = (1, 7);
+    gateway.gates[0] = Gate { limit: 1, limited_by: Some(LimitedBy::Clamped), ..gateway.gates[0].clone() };
+    let picture = picture(&status);
+    let line = picture.lines().find(|line| line.contains("gateway")).expect("its line");
+    assert_eq!(
+        line,
+        "└─ gateway   ✅ ready      http://127.0.0.1:8080  1 in flight  7 waiting  at most 1 at a time for a while, since it went \
+         down under several"
+    );
 }

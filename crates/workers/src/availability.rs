@@ -195,7 +195,9 @@ impl Facts<'_> {
     fn held(&self, why: &str) -> Reach {
         match &self.gate.breaker {
             BreakerState::Open { until, reason, .. } => self.open(*until, &reason.to_string()),
-            BreakerState::HalfOpen { .. } | BreakerState::Closed => {
+            // Its trial is about to begin. What the gate waits for next is the end of it, which is nobody's start.
+            BreakerState::HalfOpen { .. } => Reach::Waiting { until: None, reason: why.into() },
+            BreakerState::Closed => {
                 Reach::Waiting { until: self.gate.next.map(|at| self.clock.at(at)), reason: why.into() }
             }
         }

@@ -50,11 +50,16 @@ impl Case {
     }
 
     fn judge(self) -> Reach {
-        let (child, view, gate) = (child(self.child, 2), view(self.phase, self.seen), gate(self.breaker));
+        let gate = gate(self.breaker.clone());
+        self.judge_by(&gate)
+    }
+
+    fn judge_by(self, gate: &RestartSnapshot) -> Reach {
+        let (child, view) = (child(self.child, 2), view(self.phase, self.seen));
         Facts {
             child: Some(&child),
             view: &view,
-            gate: &gate,
+            gate,
             wish: self.wish,
             turn: self.turn,
             restart: Restart::Permanent,
@@ -102,6 +107,15 @@ async fn a_sleeper_whose_breaker_is_open_is_not_merely_asleep() {
     assert!(matches!(reach, Reach::BreakerOpen { until: Some(_), .. }), "{reach:?}");
     let reach = Case { breaker: open(Monotonic::ORIGIN), ..Case::down(Wish::Sleep) }.judge();
     assert_eq!(reach, Reach::Asleep, "the next request is its trial");
+}
+
+#[tokio::test]
+async fn a_trial_that_is_due_is_not_waited_for_until_it_is_over() {
+    let end = Clock::since_boot().now() + Duration::from_secs(60);
+    let case = Case::of(ChildState::Suspended { until: None, reason: "it failed".into() }, ServerPhase::Absent);
+    let gate =
+        RestartSnapshot { next: Some(end), ..gate(BreakerState::HalfOpen { since: Monotonic::ORIGIN, deadline: end }) };
+    assert!(matches!(case.judge_by(&gate), Reach::Waiting { until: None, .. }));
 }
 
 #[tokio::test(start_paused = true)]

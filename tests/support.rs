@@ -4,6 +4,7 @@
 
 pub mod gateway;
 pub mod processes;
+pub mod rivals;
 pub mod wire;
 
 use std::fs::File;

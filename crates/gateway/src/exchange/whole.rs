@@ -2,8 +2,6 @@
 
 use bytes::Bytes;
 use hyper::Response;
-use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use super::attempt::{First, Next, Running};
 use super::diversion;
@@ -13,6 +11,7 @@ use super::verdict::{Fault, Level, Repeatable, Verdict};
 use crate::Refusal;
 use crate::answer::Body;
 use crate::answer::assemble::{ANSWER_LIMIT, Assembly, Kind};
+use crate::answer::plain::{self, Expected};
 use crate::answer::transcript::{self, Ending, Transcript};
 use crate::request::Endpoint;
 
@@ -42,9 +41,13 @@ async fn collect(life: &Life, mut running: Running) -> Result<Bytes, Fault> {
     let first = match &running.first {
         First::Event(data) => data.clone(),
         First::Object(object) => {
-            let object = with_model(object, &life.ask.model);
+            let expected = match life.ask.endpoint {
+                Endpoint::Chat | Endpoint::Completions => Expected::Choices,
+                Endpoint::Embeddings => Expected::Embeddings,
+            };
+            let answer = plain::answer(object, expected, &life.ask.model).map_err(|why| Fault::Bad(why.to_string()))?;
             life.finished(running);
-            return Ok(object);
+            return Ok(answer);
         }
     };
     let kind = match life.ask.endpoint {
@@ -89,40 +92,5 @@ async fn collect(life: &Life, mut running: Running) -> Result<Bytes, Fault> {
             }
             Err(fault) => return Err(fault),
         };
-    }
-}
-
-/// The object with the name that the client knows the model by. All else keeps its bytes.
-fn with_model(object: &Bytes, model: &str) -> Bytes {
-    #[derive(Deserialize)]
-    struct Named<'a> {
-        #[serde(borrow, default)]
-        model: Option<&'a RawValue>,
-    }
-    let Ok(text) = std::str::from_utf8(object) else { return object.clone() };
-    let Ok(Named { model: Some(old) }) = serde_json::from_str(text) else { return object.clone() };
-    // Both are slices of the same text, so this is a plain distance.
-    let start = old.get().as_ptr().addr() - text.as_ptr().addr();
-    let quoted = serde_json::Value::from(model).to_string();
-    let mut out = Vec::with_capacity(object.len() + quoted.len());
-    out.extend_from_slice(&object[..start]);
-    out.extend_from_slice(quoted.as_bytes());
-    out.extend_from_slice(&object[start + old.get().len()..]);
-    out.into()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_the_models_name_is_exchanged() {
-        let given = |text: &'static str| with_model(&Bytes::from_static(text.as_bytes()), "q\"4");
-        assert_eq!(
-            given(r#"{"a": 1.50, "model": "default_model", "b":[]}"#),
-            r#"{"a": 1.50, "model": "q\"4", "b":[]}"#
-        );
-        assert_eq!(given(r#"{"a":{"model":"x"}}"#), r#"{"a":{"model":"x"}}"#);
-        assert_eq!(given("[]"), "[]");
     }
 }

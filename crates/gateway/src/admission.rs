@@ -66,6 +66,6 @@ pub use denied::{Denied, Hindrance};
 pub use entry::{Entry, Outcome, Seq, Standing};
 pub use gate::{Gate, Permit};
 pub use limits::Limits;
-pub use machine::Snapshot;
+pub use machine::{End, Snapshot};
 pub use pace::Limited;
 pub use quarantine::{Quarantine, QuarantineLimits, Verdict};

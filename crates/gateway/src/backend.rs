@@ -43,6 +43,11 @@ pub enum BackendState {
         /// Where it serves.
         address: SocketAddr,
     },
+    /// It was told to go, and comes back: a restart that somebody has asked for. Its gate is holding.
+    Recycling {
+        /// Who has asked, in one line.
+        reason: Arc<str>,
+    },
     /// It is not running and starts when it is asked for: see [`Observer::wanted`].
     Asleep,
     /// It is not running, and nobody is going to start it but an operator.

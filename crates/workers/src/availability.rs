@@ -51,6 +51,11 @@ pub enum Reach {
         /// Why there was a start, in one line.
         reason: Arc<str>,
     },
+    /// It was told to go, and comes back: a restart that somebody has asked for.
+    Recycling {
+        /// Who has asked, in one line.
+        reason: Arc<str>,
+    },
     /// It is down, and will be started by itself.
     Waiting {
         /// When the start is due, where that is known.
@@ -98,6 +103,12 @@ pub(crate) enum Turn {
     Yields,
 }
 
+/// What is said of a server that an operator has stopped.
+const STOPPED: &str = "stopped by an operator";
+
+/// What is said of a server that an operator has told to restart.
+const RESTARTED: &str = "an operator restarts it";
+
 /// What is known when it is judged.
 pub(crate) struct Facts<'a> {
     pub(crate) child: Option<&'a ChildStatus>,
@@ -128,9 +139,12 @@ impl Availability {
         match &self.state {
             Reach::Starting { since, .. } => Some(*since + takes),
             Reach::Waiting { until, .. } | Reach::BreakerOpen { until, .. } => until.map(|until| until + takes),
-            Reach::Ready { .. } | Reach::Yielding { .. } | Reach::Asleep | Reach::Stopped { .. } | Reach::Draining => {
-                None
-            }
+            Reach::Ready { .. }
+            | Reach::Yielding { .. }
+            | Reach::Recycling { .. }
+            | Reach::Asleep
+            | Reach::Stopped { .. }
+            | Reach::Draining => None,
         }
     }
 }
@@ -167,18 +181,26 @@ impl Facts<'_> {
                 Turn::Yields => Reach::Yielding { address },
             },
             // It has been given up, or has just ended, and the supervisor does not know of it yet.
-            (ServerPhase::Stopping, _) if current => {
-                Reach::Waiting { until: None, reason: "it does not answer and is being ended".into() }
-            }
-            (ServerPhase::Absent, _) if current => Reach::Waiting { until: None, reason: "it went down".into() },
+            (ServerPhase::Stopping, _) if current => self.going("it does not answer and is being ended"),
+            (ServerPhase::Absent, _) if current => self.going("it went down"),
             _ => Reach::Starting { since: self.since, reason: last_exit(child) },
+        }
+    }
+
+    /// On its way down: because somebody wishes so, or `by_itself`.
+    fn going(&self, by_itself: &str) -> Reach {
+        match self.wish {
+            Wish::Run => Reach::Waiting { until: None, reason: by_itself.into() },
+            Wish::Restart => Reach::Recycling { reason: RESTARTED.into() },
+            Wish::Sleep => Reach::Asleep,
+            Wish::Stop => Reach::Stopped { reason: STOPPED.into() },
         }
     }
 
     fn down(&self, child: &ChildStatus, by_itself: &str) -> Reach {
         match self.wish {
-            Wish::Stop => Reach::Stopped { reason: "stopped by an operator".into() },
-            Wish::Restart => Reach::Waiting { until: None, reason: "it is being restarted".into() },
+            Wish::Stop => Reach::Stopped { reason: STOPPED.into() },
+            Wish::Restart => Reach::Recycling { reason: RESTARTED.into() },
             Wish::Sleep => match &self.gate.breaker {
                 BreakerState::Open { until, reason, .. } if until.is_none_or(|until| until > self.clock.now()) => {
                     self.open(*until, &reason.to_string())

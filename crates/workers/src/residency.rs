@@ -232,7 +232,7 @@ impl Server {
                     Place::Coming
                 }
             },
-            Reach::Starting { .. } => Place::Coming,
+            Reach::Starting { .. } | Reach::Recycling { .. } => Place::Coming,
             Reach::Waiting { .. } => match wish {
                 Wish::Restart => Place::Coming,
                 Wish::Run | Wish::Sleep | Wish::Stop => Place::Failing,

@@ -9,8 +9,9 @@
 //! └─ …         children of your own
 //! ```
 //!
-//! They are a [`ServerWorker`], a [`HealthActor`], a [`BreakerActor`] and whatever is given to them as further children, of which
-//! the program's gateway is the first, started in this order and stopped in reverse. The README and `mlx-tree status` show the same picture.
+//! They are a [`ServerWorker`](crate::server::ServerWorker), a [`HealthActor`](crate::health::HealthActor), a
+//! [`BreakerActor`](crate::breaker::BreakerActor) and whatever the tree is given as further children, of which the program's gateway
+//! is the first. They are started in this order and stopped in reverse. The README and `mlx-tree status` show the same picture.
 //!
 //! Of several servers, the first has these places, and each further one the same three below a supervisor of its own, which
 //! is called like the server:

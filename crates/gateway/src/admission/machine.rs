@@ -4,6 +4,9 @@
 
 mod backend;
 
+pub use backend::End;
+pub(in crate::admission) use backend::ended;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -283,6 +286,7 @@ impl Admission {
             BackendState::BreakerOpen { reason, .. } => Hindrance::CircuitOpen(reason.clone()),
             BackendState::Asleep => Hindrance::Asleep,
             BackendState::Yielding { .. } => Hindrance::Yielding,
+            BackendState::Recycling { reason } => Hindrance::Restarting(reason.clone()),
             BackendState::Stopped { .. } | BackendState::Draining => Hindrance::Shut,
         };
         let (waited, retry_after) = (now.duration_since(waiting.since), self.again(now));

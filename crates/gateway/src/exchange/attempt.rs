@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout};
 
 use super::verdict::Fault;
 use super::{CONNECT, Common, Route, SETTLE};
-use crate::admission::{Outcome, Permit};
+use crate::admission::{End, Outcome, Permit};
 use crate::answer::chunk::{self, Reading};
 use crate::answer::sse::{Event, Parser};
 use crate::request::{Ask, Endpoint, Wire};
@@ -78,8 +78,7 @@ struct Held {
 pub(super) async fn begin(common: &Common, route: &Route, ask: &Ask, permit: Permit) -> Result<Running, Fault> {
     let mut held = Held { permit: Some(permit), grace: Duration::MAX, _use: common.observer.in_use(&route.server) };
     let connecting = upstream::connect(held.address()?, CONNECT);
-    let Some(connection) = held.alive(connecting).await else { return Err(held.died()) };
-    let connection = match connection {
+    let connection = match held.alive(connecting).await? {
         Ok(connection) => connection,
         Err(error) => return Err(held.broken(&error).await),
     };
@@ -89,8 +88,7 @@ pub(super) async fn begin(common: &Common, route: &Route, ask: &Ask, permit: Per
     };
     let call = Call { verb: Verb::Post(ask.upstream.clone()), path: path(ask.endpoint), accept };
     let calling = timeout(common.stall_timeout, connection.call(call));
-    let Some(called) = held.alive(calling).await else { return Err(held.died()) };
-    let attempt = match called {
+    let attempt = match held.alive(calling).await? {
         Ok(Ok(attempt)) => attempt,
         Ok(Err(error)) => return Err(held.broken(&error).await),
         Err(_) => return Err(Fault::Stalled),
@@ -181,10 +179,10 @@ impl Line {
     async fn frame(&mut self) -> Result<Frame, Fault> {
         let stall = self.stall;
         let frame = match self.permit.alive(timeout(stall, self.body.frame())).await {
-            None => return Err(self.permit.died()),
-            Some(Err(_)) => return Err(Fault::Stalled),
-            Some(Ok(Err(broken))) => return Err(self.permit.broken(&broken).await),
-            Some(Ok(Ok(frame))) => frame,
+            Err(fault) => return Err(fault),
+            Ok(Err(_)) => return Err(Fault::Stalled),
+            Ok(Ok(Err(broken))) => return Err(self.permit.broken(&broken).await),
+            Ok(Ok(Ok(frame))) => frame,
         };
         let now = Instant::now();
         self.apart = self.apart.max(now - std::mem::replace(&mut self.heard, now));
@@ -236,15 +234,15 @@ impl Line {
             match self.frame().await {
                 Ok(Frame::Data(bytes)) => body.extend_from_slice(&bytes),
                 Ok(Frame::End(_)) => break,
-                Err(Fault::Died) => return Fault::Died,
+                Err(fault @ (Fault::Died | Fault::Ended)) => return fault,
                 Err(_) => break,
             }
         }
         let message = words(&body);
         if let Some(span) = doubt(status, &message)
-            && self.permit.ends_within(span).await
+            && let Some(end) = self.permit.ends_within(span).await
         {
-            return self.permit.died();
+            return self.permit.ended(end);
         }
         self.permit.release(Outcome::Failed);
         Fault::Rejected { status: status.as_u16(), message }
@@ -276,37 +274,46 @@ impl Held {
         self.permit.as_ref().map(Permit::address).ok_or(Fault::Died)
     }
 
-    /// What `wait` comes to, or nothing if the server goes down first.
-    async fn alive<F: Future>(&mut self, wait: F) -> Option<F::Output> {
-        let Some(permit) = &self.permit else { return None };
-        tokio::select! {
+    /// What `wait` comes to, unless the server goes down first.
+    async fn alive<F: Future>(&mut self, wait: F) -> Result<F::Output, Fault> {
+        let Some(permit) = &self.permit else { return Err(Fault::Died) };
+        let end = tokio::select! {
             biased;
-            done = wait => Some(done),
-            () = permit.gone() => None,
-        }
+            done = wait => return Ok(done),
+            end = permit.gone() => end,
+        };
+        Err(self.ended(end))
     }
 
     /// The connection is of no use any more: because the server is going down, as will be known in a moment, or without that.
     async fn broken(&mut self, how: &(impl std::fmt::Display + ?Sized)) -> Fault {
-        if self.ends_within(SETTLE).await {
-            return self.died();
+        if let Some(end) = self.ends_within(SETTLE).await {
+            return self.ended(end);
         }
         // Nobody works on it: its connection is closed from the other side.
         self.release(Outcome::Failed);
         Fault::Bad(how.to_string())
     }
 
-    /// Whether the server goes down within `span`.
-    async fn ends_within(&self, span: Duration) -> bool {
+    /// How the server goes down, if it does within `span`.
+    async fn ends_within(&self, span: Duration) -> Option<End> {
         match &self.permit {
-            Some(permit) => timeout(span, permit.gone()).await.is_ok(),
-            None => true,
+            Some(permit) => timeout(span, permit.gone()).await.ok(),
+            None => Some(End::Death),
         }
     }
 
-    fn died(&mut self) -> Fault {
-        self.release(Outcome::BackendDied);
-        Fault::Died
+    fn ended(&mut self, end: End) -> Fault {
+        match end {
+            End::Death => {
+                self.release(Outcome::BackendDied);
+                Fault::Died
+            }
+            End::Planned => {
+                self.release(Outcome::Failed);
+                Fault::Ended
+            }
+        }
     }
 
     fn release(&mut self, outcome: Outcome) {

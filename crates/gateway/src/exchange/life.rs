@@ -24,6 +24,8 @@ pub(super) struct Life {
     pub(super) attempts: u32,
     /// Time spent waiting for a permit.
     pub(super) queued: Duration,
+    /// The incarnation that has the present attempt, or had the last one.
+    epoch: u64,
     deaths: u32,
     seq: Option<Seq>,
     standing: admission::Standing,
@@ -42,7 +44,7 @@ impl Life {
         };
         route.retries(|retries| retries.on_request(caller.since));
         let queued = Duration::ZERO;
-        Ok(Self { common, route, ask, caller, attempts: 0, queued, deaths: 0, seq: None, standing })
+        Ok(Self { common, route, ask, caller, attempts: 0, queued, epoch: 0, deaths: 0, seq: None, standing })
     }
 
     /// An attempt whose first event is there, after as many attempts as that takes.
@@ -68,6 +70,7 @@ impl Life {
         let permit = self.route.gate.enter(entry).await?;
         self.queued += permit.queued_for();
         self.seq = Some(permit.seq());
+        self.epoch = permit.epoch();
         self.attempts += 1;
         if self.attempts > 1 && level != Level::Begun {
             let request = self.caller.id.to_string();
@@ -83,8 +86,7 @@ impl Life {
         if let Fault::Died = fault {
             self.deaths += 1;
             self.standing = admission::Standing::Suspect;
-            let epoch = self.epoch();
-            suspected = Some(self.route.quarantine(|it| it.on_death(now, epoch, self.ask.digest)));
+            suspected = Some(self.route.quarantine(|it| it.on_death(now, self.epoch, self.ask.digest)));
         }
         // An SDK's retry is another request with the same content: what that one did counts as well.
         let deaths = match suspected {
@@ -150,8 +152,8 @@ impl Life {
         self.common.observer.tell(&self.route.server, epoch, kind);
     }
 
-    pub(super) fn epoch(&self) -> u64 {
-        self.route.backend.borrow().epoch
+    pub(super) const fn epoch(&self) -> u64 {
+        self.epoch
     }
 
     /// Until when it may wait. What it has waited for already counts; what the server has worked for does not, unless the
@@ -176,6 +178,7 @@ impl Life {
                 state:
                     BackendState::Restarting { reason, .. }
                     | BackendState::BreakerOpen { reason, .. }
+                    | BackendState::Recycling { reason }
                     | BackendState::Stopped { reason },
             } => (*epoch, reason.to_string()),
         };

@@ -4,6 +4,7 @@
 //!               nothing sent (L0)   opened (L1)     begun (L2)
 //! died, 1st     replay              replay          continue, if greedy; else the error, in the stream
 //! died, 2nd     quarantine          quarantine      quarantine
+//! ended         as the first time, however often: it was told to go
 //! else          the error           in the stream   in the stream
 //! ```
 
@@ -25,6 +26,8 @@ pub enum Level {
 pub enum Fault {
     /// The server went down under it.
     Died,
+    /// The server was told to go under it. That is nobody's fault.
+    Ended,
     /// The server is up and its answer is none: it broke off, or makes no sense.
     Bad(String),
     /// The server is up and has said nothing for too long.
@@ -91,7 +94,7 @@ impl Standing {
     pub fn judge(self, fault: &Fault, budget: impl FnOnce() -> Budget) -> Verdict {
         match fault {
             Fault::Died if self.deaths >= DEATHS => Verdict::Quarantine(quarantined()),
-            Fault::Died => match (self.level, self.repeatable) {
+            Fault::Died | Fault::Ended => match (self.level, self.repeatable) {
                 (Level::Nothing | Level::Opened, _) => match budget() {
                     Budget::Granted => Verdict::Replay,
                     Budget::Spent => Verdict::Fail(Refusal::new(
@@ -189,6 +192,16 @@ mod tests {
                 assert_eq!(judge(level, 2, repeatable, &Fault::Died), Verdict::Quarantine(quarantined()));
             }
         }
+    }
+
+    #[test]
+    fn a_planned_end_is_held_against_nobody() {
+        for repeatable in REPEATABLE {
+            assert_eq!(judge(Level::Nothing, 1, repeatable, &Fault::Ended), Verdict::Replay);
+            assert_eq!(judge(Level::Opened, 5, repeatable, &Fault::Ended), Verdict::Replay);
+        }
+        assert_eq!(judge(Level::Begun, 1, Repeatable::Yes, &Fault::Ended), Verdict::Continue);
+        assert_eq!(judge(Level::Begun, 1, Repeatable::No, &Fault::Ended), Verdict::Fail(cut()));
     }
 
     #[test]

@@ -19,6 +19,7 @@ pub(super) fn answer(common: &Common, route: &Route) -> Response<Body> {
     let in_time = |at: Option<Instant>| at.is_none_or(|at| at <= Instant::now() + common.hold_budget);
     let (served, word, reason) = match &state {
         BackendState::Ready { .. } => (room, "ready", if room { "" } else { "the queue is full" }),
+        BackendState::Recycling { reason } => (room, "restarting", &**reason),
         BackendState::Yielding { .. } => (room, "yielding", "it gives its memory to another server"),
         BackendState::Asleep => (true, "asleep", "it is started when it is asked"),
         BackendState::Restarting { ready_at, reason } => (room && in_time(*ready_at), "restarting", &**reason),

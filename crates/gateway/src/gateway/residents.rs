@@ -14,7 +14,9 @@ pub(super) fn running<'a>(catalogue: &Catalogue, route_of: impl Fn(&str) -> Opti
     let state = |server: &str| {
         Some(match route_of(server)?.backend.borrow().state {
             BackendState::Ready { .. } | BackendState::Yielding { .. } => "ready",
-            BackendState::Restarting { .. } | BackendState::BreakerOpen { .. } => "starting",
+            BackendState::Restarting { .. } | BackendState::Recycling { .. } | BackendState::BreakerOpen { .. } => {
+                "starting"
+            }
             BackendState::Draining => "stopping",
             BackendState::Asleep | BackendState::Stopped { .. } => return None,
         })

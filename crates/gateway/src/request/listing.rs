@@ -62,6 +62,7 @@ const fn word(state: &BackendState) -> &'static str {
         BackendState::Ready { .. } => "ready",
         BackendState::Restarting { .. } => "restarting",
         BackendState::BreakerOpen { .. } => "breaker_open",
+        BackendState::Recycling { .. } => "restarting",
         BackendState::Yielding { .. } => "yielding",
         BackendState::Asleep => "asleep",
         BackendState::Stopped { .. } => "stopped",
@@ -73,7 +74,8 @@ fn ready_in(state: &BackendState, now: Instant) -> Option<u64> {
     let at = match state {
         BackendState::Restarting { ready_at, .. } | BackendState::BreakerOpen { ready_at, .. } => (*ready_at)?,
         BackendState::Ready { .. } => now,
-        BackendState::Yielding { .. }
+        BackendState::Recycling { .. }
+        | BackendState::Yielding { .. }
         | BackendState::Asleep
         | BackendState::Stopped { .. }
         | BackendState::Draining => return None,

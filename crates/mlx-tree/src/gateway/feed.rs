@@ -30,6 +30,7 @@ fn backend(known: &Availability) -> Backend {
         Reach::Starting { reason, .. } | Reach::Waiting { reason, .. } => {
             BackendState::Restarting { ready_at, reason: reason.clone() }
         }
+        Reach::Recycling { reason } => BackendState::Recycling { reason: reason.clone() },
         Reach::BreakerOpen { reason, .. } => BackendState::BreakerOpen { ready_at, reason: reason.clone() },
         Reach::Asleep => BackendState::Asleep,
         Reach::Stopped { reason } => BackendState::Stopped { reason: reason.clone() },

@@ -92,7 +92,7 @@ async fn one_that_was_given_up_is_not_ready_before_the_supervisor_knows() {
 async fn what_is_down_is_judged_by_what_was_wished() {
     assert!(matches!(Case::down(Wish::Stop).judge(), Reach::Stopped { .. }));
     assert!(matches!(Case::down(Wish::Run).judge(), Reach::Stopped { .. }), "it has ended by itself");
-    assert!(matches!(Case::down(Wish::Restart).judge(), Reach::Waiting { .. }), "between two lives");
+    assert!(matches!(Case::down(Wish::Restart).judge(), Reach::Recycling { .. }), "between two lives");
     assert_eq!(Case::down(Wish::Sleep).judge(), Reach::Asleep);
 }
 

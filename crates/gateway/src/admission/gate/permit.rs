@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::Shared;
 use crate::admission::entry::{Grant, Outcome, Seq};
+use crate::admission::machine::{End, ended};
 use crate::backend::{Backend, BackendState};
 
 /// One request may be at one incarnation of the server, until this is given back.
@@ -39,6 +40,7 @@ fn serves(backend: &Backend, epoch: u64) -> bool {
         BackendState::Ready { .. } | BackendState::Yielding { .. } | BackendState::Draining => backend.epoch == epoch,
         BackendState::Restarting { .. }
         | BackendState::BreakerOpen { .. }
+        | BackendState::Recycling { .. }
         | BackendState::Asleep
         | BackendState::Stopped { .. } => false,
     }
@@ -81,17 +83,20 @@ impl Permit {
         self.grant.queued_for
     }
 
-    /// Resolves when the incarnation is over: at once if it is already. Until then a broken connection is only that. Does not
-    /// resolve while it is draining. Cancel-safe.
+    /// Resolves when the incarnation is over, with how it ended: at once if it is already. Until then a broken connection is
+    /// only that. Does not resolve while it is draining. Cancel-safe.
     ///
     /// A server's death is seen on the connection a few milliseconds before it is known here, so hold the permit and wait for
     /// this for a second or so before taking it for a mere broken connection.
-    pub async fn gone(&self) {
+    pub async fn gone(&self) -> End {
         let mut backend = self.gate.backend();
-        if backend.wait_for(|backend| !serves(backend, self.grant.epoch)).await.is_err() {
-            // Nobody tells any more. Only the connection knows.
-            std::future::pending::<()>().await;
+        let before = backend.borrow_and_update().state.clone();
+        let over = |backend: &Backend| !serves(backend, self.grant.epoch);
+        if let Ok(now) = backend.wait_for(over).await.map(|now| now.state.clone()) {
+            return ended(&before, &now);
         }
+        // Nobody tells any more. Only the connection knows.
+        std::future::pending().await
     }
 
     /// The attempt has ended.

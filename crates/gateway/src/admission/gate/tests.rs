@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::*;
-use crate::admission::{ClientKey, Limited, Outcome, Standing};
+use crate::admission::{ClientKey, End, Limited, Outcome, Standing};
 use crate::backend::BackendState;
 use crate::refusal::{Code, Refusal};
 
@@ -100,7 +100,7 @@ impl Log {
             }
             let done = tokio::select! {
                 biased;
-                () = permit.gone() => None,
+                _ = permit.gone() => None,
                 () = tokio::time::sleep(work) => Some(Served { attempts, after: start.elapsed() }),
             };
             self.book().working -= 1;
@@ -189,9 +189,11 @@ async fn a_permit_knows_when_its_incarnation_is_over() {
     tell.send_replace(Backend { epoch: 1, state: BackendState::Draining });
     assert!(once(permit.gone()).await.is_pending(), "what is in flight goes on while it drains");
     tell.send_replace(restarting(1, None));
-    permit.gone().await;
+    assert_eq!(permit.gone().await, End::Death);
     tell.send_replace(ready(2));
-    permit.gone().await;
+    assert_eq!(permit.gone().await, End::Death);
+    tell.send_replace(Backend { epoch: 1, state: BackendState::Recycling { reason: "told to".into() } });
+    assert_eq!(permit.gone().await, End::Planned);
 }
 
 #[tokio::test(start_paused = true)]

@@ -19,7 +19,7 @@ const NOT_SOON: Duration = Duration::from_secs(60);
 
 /// How an incarnation ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum End {
+pub enum End {
     /// It went down by itself.
     Death,
     /// It was told to go.
@@ -32,20 +32,28 @@ fn serving(backend: &Backend) -> Option<u64> {
         BackendState::Ready { .. } | BackendState::Yielding { .. } | BackendState::Draining => Some(backend.epoch),
         BackendState::Restarting { .. }
         | BackendState::BreakerOpen { .. }
+        | BackendState::Recycling { .. }
         | BackendState::Asleep
         | BackendState::Stopped { .. } => None,
     }
 }
 
 /// How the incarnation before `now` ended. One that was draining has been told to go, whatever follows.
-const fn ended(before: &BackendState, now: &BackendState) -> End {
+pub(in crate::admission) const fn ended(before: &BackendState, now: &BackendState) -> End {
     match (before, now) {
         (BackendState::Draining | BackendState::Yielding { .. }, _)
-        | (_, BackendState::Asleep | BackendState::Stopped { .. } | BackendState::Draining) => End::Planned,
+        | (
+            _,
+            BackendState::Recycling { .. }
+            | BackendState::Asleep
+            | BackendState::Stopped { .. }
+            | BackendState::Draining,
+        ) => End::Planned,
         (
             BackendState::Ready { .. }
             | BackendState::Restarting { .. }
             | BackendState::BreakerOpen { .. }
+            | BackendState::Recycling { .. }
             | BackendState::Asleep
             | BackendState::Stopped { .. },
             BackendState::Ready { .. }
@@ -85,6 +93,7 @@ impl Admission {
             BackendState::Restarting { .. }
             | BackendState::BreakerOpen { .. }
             | BackendState::Yielding { .. }
+            | BackendState::Recycling { .. }
             | BackendState::Asleep
             | BackendState::Stopped { .. }
             | BackendState::Draining => None,
@@ -100,6 +109,7 @@ impl Admission {
             | BackendState::Restarting { .. }
             | BackendState::BreakerOpen { .. }
             | BackendState::Yielding { .. }
+            | BackendState::Recycling { .. }
             | BackendState::Asleep => None,
         }
     }
@@ -119,6 +129,7 @@ impl Admission {
             BackendState::BreakerOpen { ready_at, .. } => ready_at.is_some_and(|ready_at| !late(ready_at)),
             BackendState::Asleep
             | BackendState::Yielding { .. }
+            | BackendState::Recycling { .. }
             | BackendState::Stopped { .. }
             | BackendState::Draining => true,
         };
@@ -134,6 +145,7 @@ impl Admission {
             BackendState::BreakerOpen { ready_at, .. } => ready_at.map_or(NOT_SOON, until),
             BackendState::Asleep
             | BackendState::Yielding { .. }
+            | BackendState::Recycling { .. }
             | BackendState::Stopped { .. }
             | BackendState::Draining => UNKNOWN,
         };
@@ -150,7 +162,7 @@ impl Admission {
                 }
                 return;
             }
-            BackendState::Yielding { .. } => return,
+            BackendState::Yielding { .. } | BackendState::Recycling { .. } => return,
             // Only what is certain is held against one that waits already: the estimate of its turn is not.
             BackendState::Restarting { ready_at, .. } => {
                 ready_at.map_or_else(Vec::new, |at| self.queue.remove_all(|w| w.deadline < at.max(now)))
@@ -174,6 +186,7 @@ impl Admission {
             BackendState::Restarting { reason, .. } => Denied::Restarting { reason: reason.clone(), retry_after },
             BackendState::Ready { .. }
             | BackendState::Yielding { .. }
+            | BackendState::Recycling { .. }
             | BackendState::Asleep
             | BackendState::Stopped { .. }
             | BackendState::Draining => Denied::TooLong { queued, wait, retry_after },

@@ -245,6 +245,7 @@ impl Model {
             News::Restarting(after) => (before.epoch, BackendState::Restarting { ready_at: after.map(at), reason }),
             News::BreakerOpen(after) => (before.epoch, BackendState::BreakerOpen { ready_at: after.map(at), reason }),
             News::Yielding => (before.epoch, BackendState::Yielding { address }),
+            News::Recycling => (before.epoch, BackendState::Recycling { reason }),
             News::Asleep => (before.epoch, BackendState::Asleep),
             News::Stopped => (before.epoch, BackendState::Stopped { reason }),
             News::Draining => (before.epoch, BackendState::Draining),
@@ -253,7 +254,8 @@ impl Model {
         let served = was_ready || matches!(before.state, BackendState::Yielding { .. } | BackendState::Draining);
         let stays =
             served && epoch == before.epoch && matches!(news, News::ReadyAgain | News::Yielding | News::Draining);
-        let death = was_ready && !stays && !matches!(news, News::Asleep | News::Stopped | News::Draining);
+        let death =
+            was_ready && !stays && !matches!(news, News::Recycling | News::Asleep | News::Stopped | News::Draining);
         if served && !stays {
             self.trust.base = self.trust.climbed(self.now);
             if death
@@ -318,7 +320,10 @@ impl Model {
             BackendState::BreakerOpen { ready_at, .. } => {
                 assert!(ready_at.is_some() || self.waits.is_empty(), "nobody waits for a breaker that nothing closes");
             }
-            BackendState::Restarting { .. } | BackendState::Yielding { .. } | BackendState::Asleep => {}
+            BackendState::Restarting { .. }
+            | BackendState::Recycling { .. }
+            | BackendState::Yielding { .. }
+            | BackendState::Asleep => {}
         }
     }
 }

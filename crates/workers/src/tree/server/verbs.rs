@@ -197,7 +197,11 @@ impl ServerHandle {
                 }
                 Reach::Stopped { .. } if begun => return Err(VerbError::Stopped),
                 Reach::Draining => return Err(VerbError::Gone),
-                Reach::Waiting { .. } | Reach::BreakerOpen { .. } | Reach::Asleep | Reach::Stopped { .. } => {}
+                Reach::Waiting { .. }
+                | Reach::Recycling { .. }
+                | Reach::BreakerOpen { .. }
+                | Reach::Asleep
+                | Reach::Stopped { .. } => {}
             }
             tokio::select! {
                 changed = availability.changed() => changed.map_err(|_| VerbError::Gone)?,

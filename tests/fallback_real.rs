@@ -1,7 +1,7 @@
 //! The fallback and real programs: llama.cpp's HTTP server behind it, and Ollama's own client before the fake of Ollama.
 
-#[path = "support/python.rs"]
-mod python;
+#[path = "support/packages.rs"]
+mod packages;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -32,7 +32,7 @@ fn beside(name: &str) -> PathBuf {
 
 async fn environment() -> PathBuf {
     let packages = ["xllamacpp==2026.10.11549", "gguf==0.19.0", "ollama==0.6.3"];
-    tokio::task::spawn_blocking(move || python::environment("fallback-env", &packages)).await.expect("it is made")
+    tokio::task::spawn_blocking(move || packages::python("fallback-env", &packages)).await.expect("it is made")
 }
 
 /// llama.cpp's server, until it is dropped.

@@ -1,4 +1,4 @@
-"""mlx_lm.server on a free port, which it prints: `scripted_server.py DIR [TEXT]`. With a text, the model says that and may call tools."""
+"""mlx_lm.server on a port that it prints, a free one if none is named: `scripted_server.py DIR [TEXT [PORT]]`. With a text, the model says that and may call tools."""
 import json
 import pathlib
 import sys
@@ -38,5 +38,5 @@ def told(self, activate=server.ThreadingHTTPServer.server_activate):
 if len(sys.argv) > 2:
     server.make_logits_processors = scripted(sys.argv[2])
 server.ThreadingHTTPServer.server_activate = told
-sys.argv[1:] = ["--model", str(directory), "--port", "0"]
+sys.argv[1:] = ["--model", str(directory), "--port", *(sys.argv[3:] or ["0"])]
 server.main()

@@ -260,7 +260,7 @@ impl HealthState {
 
     fn on_alarm(&mut self, myself: &ActorRef<HealthMessage>, epoch: u64, line: &str) {
         if self.watches(epoch) {
-            let outcome = self.liveness.on_alarm(line);
+            let outcome = self.liveness.on_alarm(line, self.arguments.clock.now());
             self.carry_out(myself, epoch, outcome);
         }
     }

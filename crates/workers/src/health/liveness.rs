@@ -87,6 +87,8 @@ pub struct Liveness {
     excused: u32,
     excused_limit: u32,
     canary: Canary,
+    /// When the canary was asked that is being waited for. Before, the server may have been idle for hours.
+    asked: Monotonic,
     /// When something last proved that it generates.
     proved: Monotonic,
     /// When it last showed progress.
@@ -113,6 +115,7 @@ impl Liveness {
             excused: 0,
             excused_limit: limit,
             canary: Canary::NotAsked,
+            asked: Monotonic::ORIGIN,
             proved: Monotonic::ORIGIN,
             progressed: Monotonic::ORIGIN,
         }
@@ -151,7 +154,8 @@ impl Liveness {
         if progress == Progress::Serving {
             self.proved = now;
         }
-        if self.canary != Canary::NotAsked && now.saturating_since(self.progressed) >= self.spans.stall_after {
+        let silent = now.saturating_since(self.progressed.max(self.asked));
+        if self.canary != Canary::NotAsked && silent >= self.spans.stall_after {
             let span = self.spans.stall_after.as_secs_f64();
             return self.down(format!("a completion of one token waits, and the server has done nothing for {span} s"));
         }
@@ -162,10 +166,10 @@ impl Liveness {
     }
 
     /// The server wrote something that looks like the death of one of its threads.
-    pub fn on_alarm(&mut self, line: &str) -> (Action, Option<Finding>) {
+    pub fn on_alarm(&mut self, line: &str, now: Monotonic) -> (Action, Option<Finding>) {
         match self.standing {
             Standing::Unwatched => (Action::None, None),
-            Standing::Trusted | Standing::Busy | Standing::Suspect => self.suspect(format!("it wrote \"{line}\"")),
+            Standing::Trusted | Standing::Busy | Standing::Suspect => self.suspect(format!("it wrote \"{line}\""), now),
         }
     }
 
@@ -180,7 +184,7 @@ impl Liveness {
                 self.standing = Standing::Trusted;
                 (Action::None, self.clear_streak(now))
             }
-            (Canary::Routine, Err(error)) => self.suspect(format!("a completion of one token failed: {error}")),
+            (Canary::Routine, Err(error)) => self.suspect(format!("a completion of one token failed: {error}"), now),
             (Canary::Decisive, Err(error)) => self.down(format!("a completion of one token failed: {error}")),
         }
     }
@@ -204,7 +208,7 @@ impl Liveness {
         }
         let unproved = self.spans.canary_idle.is_some_and(|span| now.saturating_since(self.proved) >= span);
         if unproved && self.canary == Canary::NotAsked {
-            self.canary = Canary::Routine;
+            (self.canary, self.asked) = (Canary::Routine, now);
             return (Action::AskCanary, finding);
         }
         (Action::None, finding)
@@ -221,8 +225,8 @@ impl Liveness {
             HealthVerdict::Discarded(mlx_tree_policy::Discard::Busy) => {
                 self.excused = self.excused.saturating_add(1);
                 if progress == Progress::Working && self.excused >= self.excused_limit {
-                    return self
-                        .suspect(format!("busy, and {} health checks in a row were missed: {error}", self.excused));
+                    let why = format!("busy, and {} health checks in a row were missed: {error}", self.excused);
+                    return self.suspect(why, now);
                 }
                 if self.standing == Standing::Trusted {
                     self.standing = Standing::Busy;
@@ -230,7 +234,7 @@ impl Liveness {
                 (Action::None, Some(Finding::Busy))
             }
             HealthVerdict::Missed { streak, .. } if spoke && self.canary != Canary::Decisive => {
-                let (action, _) = self.suspect(error.to_string());
+                let (action, _) = self.suspect(error.to_string(), now);
                 (action, Some(Finding::Missed(streak)))
             }
             HealthVerdict::Missed { streak, .. } => (Action::None, Some(Finding::Missed(streak))),
@@ -242,11 +246,15 @@ impl Liveness {
     }
 
     /// Puts the server in doubt; a canary decides. One that is under way already becomes the one that decides.
-    fn suspect(&mut self, why: String) -> (Action, Option<Finding>) {
+    fn suspect(&mut self, why: String, now: Monotonic) -> (Action, Option<Finding>) {
         let finding = (self.standing != Standing::Suspect).then_some(Finding::Suspected(why));
         self.standing = Standing::Suspect;
         let under_way = std::mem::replace(&mut self.canary, Canary::Decisive);
-        (if under_way == Canary::NotAsked { Action::AskCanary } else { Action::None }, finding)
+        if under_way != Canary::NotAsked {
+            return (Action::None, finding);
+        }
+        self.asked = now;
+        (Action::AskCanary, finding)
     }
 
     fn down(&mut self, why: String) -> (Action, Option<Finding>) {
@@ -332,11 +340,24 @@ mod tests {
     #[test]
     fn a_dead_generation_thread_behind_a_lively_health_check_is_found_by_a_canary_that_nobody_works_on() {
         let mut server = watched();
-        assert_eq!(server.on_alarm("Exception in thread Thread-1 (_generate):").0, Action::AskCanary);
+        assert_eq!(server.on_alarm("Exception in thread Thread-1 (_generate):", at(0)).0, Action::AskCanary);
         for tick in 1..6 {
             assert_eq!(server.on_check(&Ok(()), Progress::None, at(tick * 10)).0, Action::None);
         }
         assert!(matches!(server.on_check(&Ok(()), Progress::None, at(60)).0, Action::Down(_)));
+    }
+
+    #[test]
+    fn that_a_server_was_idle_before_its_canary_is_not_held_against_it() {
+        let mut server = watched();
+        for tick in 1..6 {
+            assert_eq!(server.on_check(&Ok(()), Progress::None, at(tick * 10)).0, Action::None);
+        }
+        assert_eq!(server.on_check(&Ok(()), Progress::None, at(60)).0, Action::AskCanary);
+        for tick in 7..12 {
+            assert_eq!(server.on_check(&Ok(()), Progress::None, at(tick * 10)).0, Action::None, "{tick}0 s");
+        }
+        assert!(matches!(server.on_check(&Ok(()), Progress::None, at(120)).0, Action::Down(_)));
     }
 
     #[test]
@@ -364,7 +385,7 @@ mod tests {
         let _ = server.on_check(&unwell(), Progress::None, at(10));
         let _ = server.on_canary(&unwell(), at(10));
         assert_eq!(server.on_check(&unwell(), Progress::None, at(20)), (Action::None, None));
-        assert_eq!(server.on_alarm("Traceback"), (Action::None, None));
+        assert_eq!(server.on_alarm("Traceback", at(20)), (Action::None, None));
         server.on_ready(at(30));
         assert_eq!(server.on_check(&unwell(), Progress::None, at(40)).1, Some(Finding::Missed(1)));
     }

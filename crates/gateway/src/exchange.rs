@@ -83,6 +83,17 @@ pub struct Common {
     pub observer: Arc<dyn Observer>,
     /// Who else may answer.
     pub fallback: Option<Arc<dyn Fallback>>,
+    /// Whether what is in flight may still take its time.
+    pub ending: watch::Receiver<Ending>,
+}
+
+/// Whether what is in flight may take its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// It may.
+    Not,
+    /// It ends with an error, now.
+    Now,
 }
 
 /// What becomes of a greedy stream that is cut.

@@ -30,7 +30,7 @@ use crate::admission::{BudgetLimits, Gate, Limits, Quarantine, QuarantineLimits,
 use crate::answer::Body;
 use crate::backend::{Backend, Observer};
 use crate::divert::Fallback;
-use crate::exchange::{Caller, Common, Continuation, Route, exchange};
+use crate::exchange::{Caller, Common, Continuation, Ending, Route, exchange};
 use crate::front::{self, Incoming, Service, require_json};
 use crate::request::{self, Catalogue, Endpoint, Listed};
 use crate::{Code, Refusal};
@@ -71,6 +71,7 @@ pub struct Gateway {
     routes: BTreeMap<Arc<str>, Arc<Route>>,
     first: Option<Arc<Route>>,
     common: Arc<Common>,
+    ending: watch::Sender<Ending>,
     created: u64,
 }
 
@@ -107,14 +108,32 @@ impl Gateway {
         let first = routes.first().cloned();
         let routes = routes.into_iter().map(|route| (route.server.clone(), route)).collect();
         let created = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |age| age.as_secs());
-        let common =
-            Common { max_queue: limits.max_queue, hold_budget, stall_timeout, continuation, observer, fallback };
-        Self { catalogue, routes, first, common: Arc::new(common), created }
+        let (ending, ended) = watch::channel(Ending::Not);
+        let common = Common {
+            ending: ended,
+            max_queue: limits.max_queue,
+            hold_budget,
+            stall_timeout,
+            continuation,
+            observer,
+            fallback,
+        };
+        Self { catalogue, routes, first, common: Arc::new(common), ending, created }
     }
 
     /// What goes on at each server, by its name.
     pub fn snapshots(&self) -> impl Iterator<Item = (&str, Snapshot)> {
         self.routes.iter().map(|(server, route)| (&**server, route.gate.snapshot()))
+    }
+
+    /// Ends what is in flight, telling each client so, until [`Gateway::reopen`]. What waits is not concerned.
+    pub fn end_now(&self) {
+        self.ending.send_replace(Ending::Now);
+    }
+
+    /// Lets what begins from now on take its time.
+    pub fn reopen(&self) {
+        self.ending.send_replace(Ending::Not);
     }
 
     async fn answer(&self, incoming: Incoming) -> Response<Body> {

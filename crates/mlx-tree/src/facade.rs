@@ -79,6 +79,15 @@ impl Tree {
         }
     }
 
+    /// Stops the whole tree, children in reverse order, and resolves when it is down. The gateway lets nobody new in, and ends
+    /// what is in flight. A second call joins the first.
+    pub async fn stop(&self) {
+        if let Some(gateway) = &self.gateway {
+            gateway.close();
+        }
+        self.tree.stop().await;
+    }
+
     /// The status document of this moment, with what the gateway knows.
     pub async fn status(&self) -> Status {
         let mut status = self.tree.status().await;

@@ -13,8 +13,9 @@ mod feed;
 mod observer;
 mod window;
 
+use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use mlx_tree_gateway::admission::Limits;
@@ -53,7 +54,8 @@ pub struct BindError {
 /// An address that is taken for the gateway, which does not answer yet.
 #[derive(Debug)]
 pub struct Door {
-    listener: TcpListener,
+    /// None once it is closed.
+    listener: Mutex<Option<TcpListener>>,
     address: SocketAddr,
 }
 
@@ -84,7 +86,19 @@ impl Door {
         let listener = TcpListener::bind(address).map_err(wrap)?;
         listener.set_nonblocking(true).map_err(wrap)?;
         let address = listener.local_addr().map_err(wrap)?;
-        Ok(Some(Self { listener, address }))
+        Ok(Some(Self { listener: Mutex::new(Some(listener)), address }))
+    }
+
+    /// Another handle of the socket, for an incarnation.
+    fn another(&self) -> io::Result<TcpListener> {
+        let listener = self.listener.lock().unwrap_or_else(PoisonError::into_inner);
+        listener.as_ref().ok_or(io::ErrorKind::NotConnected)?.try_clone()
+    }
+
+    /// Gives the address up, as soon as the present incarnation has let go of it: whoever connects then is refused, and does
+    /// not wait for somebody who will not come.
+    fn close(&self) {
+        *self.listener.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// The address that was taken.
@@ -136,7 +150,8 @@ impl Planned {
             observer: observer.clone(),
         };
         let gateway = Arc::new(Gateway::new(plan));
-        let window = Window::new(Arc::clone(&gateway), door.address);
+        let door = Arc::new(door);
+        let window = Window::new(Arc::clone(&gateway), Arc::clone(&door));
         let parts = Arc::new(Parts {
             gateway,
             config: front_config(numbers),

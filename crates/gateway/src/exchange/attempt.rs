@@ -7,21 +7,25 @@ use hyper::StatusCode;
 use hyper::header::CONTENT_TYPE;
 use hyper::http::uri::PathAndQuery;
 use serde_json::Value;
-use tokio::time::{Instant, timeout};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, timeout};
 
 use super::verdict::Fault;
-use super::{CONNECT, Common, Route, SETTLE};
+use super::{CONNECT, Common, Ending, Route, SETTLE};
 use crate::admission::{End, Outcome, Permit};
 use crate::answer::chunk::{self, Reading};
 use crate::answer::sse::{Event, Parser};
 use crate::request::{Ask, Endpoint, Wire};
-use crate::upstream::{self, Accept, Call, Frame, Verb};
+use crate::upstream::{self, Accept, Call, ConnectError, Connection, Frame, Verb};
 
 /// How much of an error's body is read.
 const ERROR_LIMIT: usize = 64 << 10;
 
 /// How long a server that says it is sick is given to be found out. Its watcher acts on what it wrote to stderr within seconds.
 const SICK: Duration = Duration::from_secs(15);
+
+/// How long it takes before a descriptor is asked for again.
+const EXHAUSTED_PAUSE: Duration = Duration::from_millis(50);
 
 /// How large an answer is that comes as one object.
 const WHOLE_LIMIT: usize = 64 << 20;
@@ -70,18 +74,20 @@ struct Line {
 struct Held {
     permit: Option<Permit>,
     grace: Duration,
+    ending: watch::Receiver<Ending>,
     /// Keeps the server from being put to sleep meanwhile.
     _use: Option<Box<dyn Send + Sync>>,
 }
 
 /// Begins an attempt: resolves when there is something of an answer.
 pub(super) async fn begin(common: &Common, route: &Route, ask: &Ask, permit: Permit) -> Result<Running, Fault> {
-    let mut held = Held { permit: Some(permit), grace: Duration::MAX, _use: common.observer.in_use(&route.server) };
-    let connecting = upstream::connect(held.address()?, CONNECT);
-    let connection = match held.alive(connecting).await? {
-        Ok(connection) => connection,
-        Err(error) => return Err(held.broken(&error).await),
+    let mut held = Held {
+        permit: Some(permit),
+        grace: Duration::MAX,
+        ending: common.ending.clone(),
+        _use: common.observer.in_use(&route.server),
     };
+    let connection = connect(&mut held).await?;
     let accept = match ask.wire {
         Wire::Stream => Accept::Events,
         Wire::Whole => Accept::Json,
@@ -115,6 +121,22 @@ pub(super) async fn begin(common: &Common, route: &Route, ask: &Ask, permit: Per
         }
     };
     Ok(Running { first, line })
+}
+
+/// A connection. While there is no descriptor for one, nothing has been lost yet: somebody will give one back.
+async fn connect(held: &mut Held) -> Result<Connection, Fault> {
+    let (address, until) = (held.address()?, Instant::now() + CONNECT);
+    loop {
+        match held.alive(upstream::connect(address, CONNECT)).await? {
+            Ok(connection) => return Ok(connection),
+            Err(ConnectError::Exhausted) if Instant::now() < until => held.alive(sleep(EXHAUSTED_PAUSE)).await?,
+            Err(ConnectError::Exhausted) => {
+                held.release(Outcome::Failed);
+                return Err(Fault::Exhausted);
+            }
+            Err(error) => return Err(held.broken(&error).await),
+        }
+    }
 }
 
 const fn path(endpoint: Endpoint) -> PathAndQuery {
@@ -234,7 +256,7 @@ impl Line {
             match self.frame().await {
                 Ok(Frame::Data(bytes)) => body.extend_from_slice(&bytes),
                 Ok(Frame::End(_)) => break,
-                Err(fault @ (Fault::Died | Fault::Ended)) => return fault,
+                Err(fault @ (Fault::Died | Fault::Ended | Fault::Ending)) => return fault,
                 Err(_) => break,
             }
         }
@@ -274,13 +296,15 @@ impl Held {
         self.permit.as_ref().map(Permit::address).ok_or(Fault::Died)
     }
 
-    /// What `wait` comes to, unless the server goes down first.
+    /// What `wait` comes to, unless the server goes down first, or we do.
     async fn alive<F: Future>(&mut self, wait: F) -> Result<F::Output, Fault> {
         let Some(permit) = &self.permit else { return Err(Fault::Died) };
         let end = tokio::select! {
             biased;
             done = wait => return Ok(done),
             end = permit.gone() => end,
+            // Its sender lives as long as anybody asks.
+            _ = self.ending.wait_for(|ending| *ending == Ending::Now) => return Err(Fault::Ending),
         };
         Err(self.ended(end))
     }

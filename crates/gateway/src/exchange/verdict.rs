@@ -8,6 +8,8 @@
 //! else          the error           in the stream   in the stream
 //! ```
 
+use std::time::Duration;
+
 use crate::{Code, Refusal};
 
 /// How far the client has come.
@@ -28,6 +30,10 @@ pub enum Fault {
     Died,
     /// The server was told to go under it. That is nobody's fault.
     Ended,
+    /// mlx-tree is ending, and waits no longer.
+    Ending,
+    /// mlx-tree has no descriptor for a connection to the server. Nothing was sent.
+    Exhausted,
     /// The server is up and its answer is none: it broke off, or makes no sense.
     Bad(String),
     /// The server is up and has said nothing for too long.
@@ -83,6 +89,9 @@ pub enum Verdict {
     Fail(Refusal),
 }
 
+/// What a service manager needs to start mlx-tree again.
+const ENDED_FOR: Duration = Duration::from_secs(5);
+
 /// A request in flight at so many ends of the server is not tried again.
 const DEATHS: u32 = 2;
 
@@ -109,6 +118,11 @@ impl Standing {
                 },
                 (Level::Begun, Repeatable::No) => Verdict::Fail(cut()),
             },
+            Fault::Ending => Verdict::Fail(ending(self.level)),
+            Fault::Exhausted => Verdict::Fail(
+                Refusal::new(Code::ServerOverloaded, "mlx-tree is out of file descriptors. Try again in a moment.")
+                    .retry_after(Duration::from_secs(1)),
+            ),
             Fault::Bad(why) => Verdict::Fail(Refusal::new(
                 Code::BadUpstreamResponse,
                 format!("the server is up, but its answer is not one: {why}"),
@@ -139,6 +153,17 @@ pub fn cut() -> Refusal {
         Code::BackendCrashed,
         "the server went down while it answered; what has arrived is incomplete, and no other generation is appended to it",
     )
+}
+
+/// What a client is told who would keep mlx-tree from ending.
+fn ending(level: Level) -> Refusal {
+    let message = match level {
+        Level::Nothing | Level::Opened => "mlx-tree is ending and could not wait for this answer any longer",
+        Level::Begun => {
+            "mlx-tree is ending and could not wait for the rest of this answer; what has arrived is incomplete"
+        }
+    };
+    Refusal::new(Code::ShuttingDown, message).retry_after(ENDED_FOR)
 }
 
 /// What a client is told whose cut answer was generated a second time and came out differently.
@@ -206,8 +231,13 @@ mod tests {
 
     #[test]
     fn without_a_death_nothing_is_tried_again() {
-        let faults =
-            [Fault::Bad("no JSON".into()), Fault::Stalled, Fault::Rejected { status: 404, message: "no".into() }];
+        let faults = [
+            Fault::Bad("no JSON".into()),
+            Fault::Stalled,
+            Fault::Ending,
+            Fault::Exhausted,
+            Fault::Rejected { status: 404, message: "no".into() },
+        ];
         for fault in faults {
             for level in LEVELS {
                 for repeatable in REPEATABLE {

@@ -19,6 +19,10 @@ use super::link::{Link, Taken, Which};
 /// A client that makes accepting fail does not fill the log with it.
 const COMPLAINT_PAUSE: Duration = Duration::from_secs(60);
 
+/// So many connections make room for one that cannot be accepted: each request needs a descriptor more, to the server, and the
+/// rest of the process needs some as well.
+const SPARE: usize = 8;
+
 /// What connections come from.
 pub trait Acceptor: Send + Sync + 'static {
     /// The next one. Must be safe to drop before it resolves.
@@ -156,7 +160,9 @@ impl Connections {
                     tracing::warn!(%error, ?kind, "accept.failed");
                     self.intake.complained = Some(now);
                 }
-                self.evict();
+                for _ in 0..SPARE {
+                    self.evict();
+                }
                 self.intake.resting = Some(now + self.core.limits.accept_pause);
             }
         }

@@ -5,6 +5,10 @@ use std::time::Duration;
 
 use hyper::header::InvalidHeaderValue;
 
+/// The same numbers on Linux and macOS; std has no names for them.
+const ENFILE: i32 = 23;
+const EMFILE: i32 = 24;
+
 /// Why there is no connection. Nothing has been sent: another attempt repeats nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
@@ -17,6 +21,9 @@ pub enum ConnectError {
         /// The limit.
         limit: Duration,
     },
+    /// There is no descriptor for it: neither in this process nor, perhaps, on this machine. Nothing of the server's doing.
+    #[error("mlx-tree is out of file descriptors")]
+    Exhausted,
     /// Anything else.
     #[error("connecting to the server failed")]
     Failed(#[source] io::Error),
@@ -49,7 +56,11 @@ pub enum CallError {
 
 impl ConnectError {
     pub(super) fn of(error: io::Error) -> Self {
-        if error.kind() == io::ErrorKind::ConnectionRefused { Self::Refused } else { Self::Failed(error) }
+        match error.raw_os_error() {
+            Some(ENFILE | EMFILE) => Self::Exhausted,
+            _ if error.kind() == io::ErrorKind::ConnectionRefused => Self::Refused,
+            _ => Self::Failed(error),
+        }
     }
 }
 

@@ -15,6 +15,9 @@ use tokio::task::JoinHandle;
 
 use super::{Door, GATEWAY};
 
+/// How long those who are told that they are cut may take to read it.
+const FAREWELL: Duration = Duration::from_secs(1);
+
 /// Serves clients until it is stopped.
 pub(super) struct GatewayActor;
 
@@ -22,7 +25,7 @@ pub(super) struct GatewayActor;
 pub(super) struct Parts {
     pub(super) gateway: Arc<Gateway>,
     pub(super) config: FrontConfig,
-    pub(super) door: Door,
+    pub(super) door: Arc<Door>,
     pub(super) drain: Duration,
     pub(super) bus: Bus,
 }
@@ -55,7 +58,8 @@ impl Actor for GatewayActor {
         myself: ActorRef<Message>,
         (parts, epoch): Self::Arguments,
     ) -> Result<Serving, ActorProcessingErr> {
-        let listener = TcpListener::from_std(parts.door.listener.try_clone()?)?;
+        let listener = TcpListener::from_std(parts.door.another()?)?;
+        parts.gateway.reopen();
         let (stop, stopped) = watch::channel(Stop::Not);
         let front = Front::new(parts.config.clone(), parts.gateway.clone());
         let serving = front.serve(listener, parts.door.address, stopped);
@@ -78,7 +82,7 @@ impl Actor for GatewayActor {
         Err(FrontEnded.into())
     }
 
-    /// What is in flight ends; what takes longer than the drain is cut.
+    /// What is in flight ends; what takes longer than the drain is told so, and cut.
     async fn post_stop(&self, _myself: ActorRef<Message>, serving: &mut Serving) -> Result<(), ActorProcessingErr> {
         let in_flight: usize = serving.parts.gateway.snapshots().map(|(_, snapshot)| snapshot.in_flight).sum();
         if in_flight > 0 {
@@ -87,6 +91,9 @@ impl Actor for GatewayActor {
         }
         serving.stop.send_replace(Stop::Drain);
         if tokio::time::timeout(serving.parts.drain, &mut serving.front).await.is_err() {
+            serving.parts.gateway.end_now();
+        }
+        if !serving.front.is_finished() && tokio::time::timeout(FAREWELL, &mut serving.front).await.is_err() {
             serving.stop.send_replace(Stop::Abort);
             let _ = (&mut serving.front).await;
         }

@@ -1,31 +1,37 @@
 //! What can be seen of a gateway from outside: its part of the status document.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use mlx_tree_api as api;
 use mlx_tree_gateway::Gateway;
 use mlx_tree_gateway::admission::{Limited, Snapshot};
 
+use super::Door;
+
 /// A look at a gateway, whichever incarnation of its child serves it.
 #[derive(Clone)]
 pub(crate) struct Window {
     gateway: Arc<Gateway>,
-    address: SocketAddr,
+    door: Arc<Door>,
 }
 
 // === impl Window ===
 
 impl Window {
-    pub(super) const fn new(gateway: Arc<Gateway>, address: SocketAddr) -> Self {
-        Self { gateway, address }
+    pub(super) const fn new(gateway: Arc<Gateway>, door: Arc<Door>) -> Self {
+        Self { gateway, door }
+    }
+
+    /// Lets nobody new in, for good.
+    pub(crate) fn close(&self) {
+        self.door.close();
     }
 
     /// What goes on now.
     pub(crate) fn status(&self) -> api::Gateway {
         let gates: Vec<_> = self.gateway.snapshots().map(|(server, snapshot)| gate(server, &snapshot)).collect();
         api::Gateway {
-            url: format!("http://{}", self.address),
+            url: format!("http://{}", self.door.address),
             in_flight: gates.iter().map(|gate| gate.in_flight).sum(),
             queued: gates.iter().map(|gate| gate.queued).sum(),
             gates,

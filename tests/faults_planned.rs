@@ -1,0 +1,148 @@
+//! Ends that are wanted: what becomes of those who wait and of those who are being served.
+
+mod support;
+
+use std::os::unix::process::ExitStatusExt as _;
+
+use futures_util::future::join_all;
+use mlx_tree_control::Verb;
+use nix::sys::signal::Signal;
+use support::Setup;
+use support::gateway::{End, count, eventually, plain, sampled, streamed};
+use tokio::net::TcpStream;
+
+#[tokio::test]
+async fn f49_what_is_in_flight_ends_and_what_waits_is_told_when_mlx_tree_is_terminated() {
+    let mut tree = Setup::demo(&["--tps", "20", "--answer-tokens", "40"]).set("gateway.max_inflight", "2").start();
+    tree.ready(1).await;
+    let gateway = tree.gateway().await;
+    let mut stream = gateway.send(&sampled("one")).await;
+    stream.event().await.expect("it streams");
+    let whole = gateway.send(&plain("two")).await;
+    tree.gateway_until("full", |it| it.in_flight == 2).await;
+    let waiting = [gateway.send(&plain("three")).await, gateway.send(&streamed("four")).await];
+    tree.gateway_until("two waiting", |it| it.queued == 2).await;
+    tree.signal(Signal::SIGTERM);
+    for call in waiting {
+        call.answer().await.refused(503, "shutting_down");
+    }
+    assert!(tree.is_running(), "the others are not cut for that");
+    eventually("closed to whoever is new", || async { TcpStream::connect(gateway.0).await.is_err() }).await;
+    stream.answer().await.whole();
+    whole.answer().await.whole();
+    assert_eq!(tree.ended().await.code(), Some(0), "{}", tree.log());
+}
+
+#[tokio::test]
+async fn f49_what_takes_longer_than_the_drain_is_told_that_it_is_incomplete() {
+    let endless = ["--tps", "20", "--answer-tokens", "inf", "--max-tokens", "100000"];
+    let mut tree = Setup::demo(&endless).set("shutdown.drain", "1s").start();
+    tree.ready(1).await;
+    let gateway = tree.gateway().await;
+    let mut stream = gateway.send(&sampled("five")).await;
+    stream.event().await.expect("it streams");
+    let whole = gateway.send(&plain("six")).await;
+    tree.gateway_until("working", |it| it.in_flight == 2).await;
+    tree.signal(Signal::SIGTERM);
+    stream.answer().await.cut("shutting_down");
+    whole.answer().await.refused(503, "shutting_down");
+    assert_eq!(tree.ended().await.code(), Some(0), "{}", tree.log());
+}
+
+#[tokio::test]
+async fn f49_a_second_signal_ends_it_at_once() {
+    let endless = ["--tps", "20", "--answer-tokens", "inf", "--max-tokens", "100000"];
+    // Longer than any test waits.
+    let mut tree = Setup::demo(&endless).set("shutdown.drain", "300s").start();
+    let server = tree.ready(1).await.process_pid.expect("it serves");
+    let gateway = tree.gateway().await;
+    let mut stream = gateway.send(&sampled("seven")).await;
+    stream.event().await.expect("it streams");
+    tree.signal(Signal::SIGTERM);
+    tree.told(&["[GATEWAY]", "finish"]).await;
+    assert!(tree.is_running());
+    tree.signal(Signal::SIGTERM);
+    let status = tree.ended().await;
+    assert_eq!((status.code(), status.signal()), (Some(143), None), "{}", tree.log());
+    support::gone(server, support::PATIENCE).await;
+    let answer = stream.answer().await;
+    assert!(answer.end == End::Cut && !answer.is_success(), "{answer:#?}");
+}
+
+#[tokio::test]
+async fn a_restart_that_an_operator_wants_is_noticed_by_nobody_who_has_not_seen_a_part_of_an_answer() {
+    let tree = Setup::demo(&["--control", "--prefill", "400ms"]).set("gateway.max_inflight", "2").start();
+    tree.ready(1).await;
+    let gateway = tree.gateway().await;
+    let mut calls = Vec::new();
+    for number in 0..6 {
+        let prompt = format!("number {number}");
+        calls.push(gateway.send(&if number % 2 == 0 { plain(&prompt) } else { streamed(&prompt) }).await);
+    }
+    tree.gateway_until("full", |it| (it.in_flight, it.queued) == (2, 4)).await;
+    tree.perform(Verb::Restart).await.expect("it restarts");
+    let answers = join_all(calls.into_iter().map(support::gateway::Call::answer)).await;
+    let attempts: Vec<u64> = answers.iter().map(|answer| (answer.whole(), answer.attempts()).1).collect();
+    assert_eq!(attempts.iter().filter(|attempts| **attempts == 2).count(), 2, "{attempts:?}");
+    assert_eq!(attempts.iter().filter(|attempts| **attempts == 1).count(), 4, "{attempts:?}");
+    assert_eq!(count(&tree.stats().await, "requests"), 7, "the canary, and each once");
+    assert_eq!(tree.status().await.restart_count, 0, "it was no failure");
+    tree.balanced().await;
+    tree.stop().await;
+}
+
+#[tokio::test]
+async fn restarts_that_an_operator_wants_are_held_against_no_request_and_against_no_server() {
+    let tree = Setup::demo(&["--control", "--prefill", "700ms"]).start();
+    tree.ready(1).await;
+    let gateway = tree.gateway().await;
+    let calls = [gateway.send(&plain("eight")).await, gateway.send(&plain("nine")).await];
+    for epoch in 2..=3 {
+        tree.gateway_until("working", |it| it.in_flight > 0).await;
+        tree.perform(Verb::Restart).await.expect("it restarts");
+        tree.ready(epoch).await;
+    }
+    for call in calls {
+        call.answer().await.whole();
+    }
+    let gate = tree.balanced().await.gates.remove(0);
+    assert_eq!((gate.limit, gate.limited_by), (4, None), "nothing has crashed");
+    tree.stop().await;
+}
+
+#[tokio::test]
+async fn a_sampled_stream_that_an_operators_restart_cuts_is_told_so() {
+    let tree = Setup::demo(&["--tps", "20", "--answer-tokens", "inf", "--max-tokens", "100000"]).start();
+    tree.ready(1).await;
+    let gateway = tree.gateway().await;
+    let mut stream = gateway.send(&sampled("ten")).await;
+    stream.event().await.expect("it streams");
+    tree.perform(Verb::Restart).await.expect("it restarts");
+    stream.answer().await.cut("backend_crashed");
+    tree.balanced().await;
+    tree.stop().await;
+}
+
+#[tokio::test]
+async fn when_an_operator_stops_the_server_everybody_is_told() {
+    let tree = Setup::demo(&["--tps", "20", "--answer-tokens", "inf", "--max-tokens", "100000"])
+        .set("gateway.max_inflight", "2")
+        .start();
+    tree.ready(1).await;
+    let gateway = tree.gateway().await;
+    let mut stream = gateway.send(&sampled("eleven")).await;
+    stream.event().await.expect("it streams");
+    let whole = gateway.send(&plain("twelve")).await;
+    tree.gateway_until("full", |it| it.in_flight == 2).await;
+    let waiting = gateway.send(&plain("thirteen")).await;
+    tree.gateway_until("waiting", |it| it.queued == 1).await;
+    tree.perform(Verb::Stop).await.expect("it stops");
+    waiting.answer().await.refused(503, "backend_stopped");
+    whole.answer().await.refused(503, "backend_stopped");
+    stream.answer().await.cut("backend_crashed");
+    gateway.ask(&plain("fourteen")).await.refused(503, "backend_stopped");
+    tree.balanced().await;
+    tree.perform(Verb::Start).await.expect("it starts");
+    gateway.ask(&support::gateway::with(plain("fifteen"), "max_tokens", 3)).await.whole();
+    tree.stop().await;
+}

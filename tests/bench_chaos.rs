@@ -57,6 +57,9 @@ struct Arguments {
     /// mlx-tree's own restart settings, with which the breaker opens after the fifth fault.
     #[arg(long)]
     defaults: bool,
+    /// gateway.climb_after: after a crash under several requests they are let in one by one, and one more after each such span.
+    #[arg(long, default_value = "30s")]
+    climb: String,
     /// The same load and faults against: bare (a loop that restarts the server), nginx, litellm.
     #[arg(long, value_delimiter = ',')]
     against: Vec<String>,
@@ -86,12 +89,13 @@ async fn main() -> ExitCode {
     let server = if arguments.stand_in { "the stand-in" } else { "mlx_lm.server" };
     let names: Vec<_> = load.faults.iter().map(|it| it.name()).collect();
     say(&format!(
-        "{} clients for {} s against {server}, {} tokens an answer; {} in turn, at least {:?} apart; seed {}",
+        "{} clients for {} s against {server}, {} tokens an answer; {} in turn, at least {:?} apart; climbing after {}; seed {}",
         load.clients,
         arguments.time,
         load.tokens,
         names.join(", "),
         load.every,
+        arguments.climb,
         load.seed
     ));
     let (record, holds) = ours(&arguments, &load).await;
@@ -113,6 +117,7 @@ async fn ours(arguments: &Arguments, load: &Load) -> (Record, bool) {
     let (tree, backend) =
         if arguments.stand_in { (setup::stand_in(), "demo") } else { (setup::paced(mlx::real().await), "mlx_lm") };
     let tree = if arguments.defaults { setup::defaults(tree) } else { setup::never_open(tree) };
+    let tree = tree.set("gateway.climb_after", &arguments.climb);
     let patience = if arguments.defaults { setup::PATIENCE_DEFAULTS } else { setup::PATIENCE };
     let front = Arc::new(Front::of(tree.start(), backend, patience).await);
     let witness = match &front.keeper {

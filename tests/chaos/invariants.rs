@@ -16,6 +16,9 @@ pub struct Finding {
 /// The most requests that mlx-tree gives a server at once; its default.
 const MAX_INFLIGHT: u64 = 4;
 
+/// The same as connections: a health check, a canary and the request that is a fault come on top.
+const CONNECTIONS: usize = 4 + 3;
+
 /// mlx-tree takes about 10 MB; a build for tests more.
 const MEMORY: u64 = 96 << 20;
 
@@ -30,7 +33,10 @@ pub async fn judge(front: Front, record: &Record, account: &Account) -> Vec<Find
 
     match record.strikes.iter().filter_map(|strike| strike.busiest).max() {
         Some(most) => find("I1", format!("at most {most} at once, as the server counts"), most <= MAX_INFLIGHT),
-        None => find("I1", "not counted: this server does not tell".to_owned(), true),
+        None => {
+            let most = account.connections;
+            find("I1", format!("at most {most} connections at once, as far as seen"), most <= CONNECTIONS);
+        }
     }
     let ended = u64::try_from(record.seen.len()).unwrap_or(u64::MAX);
     let hung = count(record, |outcome| matches!(outcome, Outcome::Hung));

@@ -110,6 +110,10 @@ pub async fn litellm(program: &Path, server: u16) -> Rival {
     fs::write(home.path().join("config.yaml"), text).expect("written");
     let mut command = Command::new(program);
     command.args(["--config", "config.yaml", "--host", "127.0.0.1", "--port", &port.to_string()]);
-    command.env("HOME", home.path()).env("LITELLM_TELEMETRY", "False").env("LITELLM_LOCAL_MODEL_COST_MAP", "True");
+    command
+        .env("HOME", home.path())
+        .env("LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY", "true")
+        .env("LITELLM_TELEMETRY", "False")
+        .env("LITELLM_LOCAL_MODEL_COST_MAP", "True");
     Rival::start(command, home, port, "/health/liveliness").await
 }

@@ -26,8 +26,10 @@ pub fn paced(setup: Setup) -> Setup {
     setup.set("health.interval", "1s").set("health.timeout", "1s")
 }
 
-/// Restarts that are never given up: after this many faults in a row the breaker would be open most of the time.
+/// Restarts that are never given up, at once as those of a loop: after this many faults in a row the backoff would be a minute,
+/// and the breaker open most of the time.
 pub fn never_open(setup: Setup) -> Setup {
+    let setup = setup.set("restart.backoff_initial", "100ms").set("restart.backoff_max", "100ms");
     setup.set("restart.max_restarts", "1000").set("breaker.failure_threshold", "1000")
 }
 

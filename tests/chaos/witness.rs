@@ -22,6 +22,8 @@ pub struct Account {
     pub servers: BTreeSet<u32>,
     /// Which of them were alive at the same time.
     pub crowds: BTreeSet<Vec<u32>>,
+    /// The most connections that a server had at once, health checks included, as far as one who looks now and then can tell.
+    pub connections: usize,
     /// Of mlx-tree, in bytes: at the beginning, and the most.
     pub memory: (u64, u64),
     /// Descriptors of mlx-tree: at the beginning, and at the end.
@@ -29,7 +31,7 @@ pub struct Account {
 }
 
 /// Often enough that a server does not come and go unseen; a look costs a few files.
-const EVERY: Duration = Duration::from_millis(5);
+const EVERY: Duration = Duration::from_millis(10);
 
 // === impl Witness ===
 
@@ -54,6 +56,8 @@ impl Witness {
                         }
                     }
                     seen.memory.1 = seen.memory.1.max(processes::resident(pid));
+                    let busiest = servers.iter().filter_map(|it| port_of(*it)).map(connections_at).max();
+                    seen.connections = seen.connections.max(busiest.unwrap_or(0));
                     thread::sleep(EVERY);
                 }
                 seen.descriptors.1 = open();
@@ -83,4 +87,22 @@ fn servers_of(pid: u32) -> Vec<u32> {
         words.any(|word| word == b"stand-in" || word == b"mlx_lm") && exists(*pid)
     };
     children.into_iter().filter(is_server).collect()
+}
+
+/// The port in the command line of a server.
+fn port_of(pid: u32) -> Option<u16> {
+    let words = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+    let mut words = words.split(|byte| *byte == 0).skip_while(|word| *word != b"--port").skip(1);
+    std::str::from_utf8(words.next()?).ok()?.parse().ok()
+}
+
+/// How many connections are established at a port of the loopback address.
+fn connections_at(port: u16) -> usize {
+    let table = fs::read_to_string("/proc/net/tcp").unwrap_or_default();
+    let (here, established) = (format!("0100007F:{port:04X}"), "01");
+    let is_one = |line: &&str| {
+        let mut words = line.split_whitespace().skip(1);
+        words.next() == Some(&here) && words.nth(1) == Some(established)
+    };
+    table.lines().filter(is_one).count()
 }

@@ -167,7 +167,7 @@ fn haproxy(home: &Path, port: u16, server: SocketAddr, pooled: Pooled) -> Vec<St
     };
     let text = format!(
         "global\n  maxconn 2048\ndefaults\n  mode http\n  timeout connect 5s\n  timeout client 100s\n  timeout server 100s\n  \
-         {mode}\nlisten all\n  bind 127.0.0.1:{port}\n  server one {server}\n"
+         option http-no-delay\n  {mode}\nlisten all\n  bind 127.0.0.1:{port}\n  server one {server}\n"
     );
     fs::write(home.join("haproxy.cfg"), text).expect("written");
     ["-f", "haproxy.cfg", "-db"].map(str::to_owned).into()

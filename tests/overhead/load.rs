@@ -130,7 +130,9 @@ fn is_whole(bytes: &[u8]) -> bool {
             let length = rest.split("\r\n").next().and_then(|it| it.trim().parse::<usize>().ok());
             length.is_some_and(|length| bytes.len() >= head + 4 + length)
         }
-        None => bytes.ends_with(b"\r\n0\r\n\r\n"),
+        None if text.contains("transfer-encoding: chunked") => bytes.ends_with(b"\r\n0\r\n\r\n"),
+        // Until the connection is closed.
+        None => bytes.ends_with(b"data: [DONE]\n\n"),
     }
 }
 

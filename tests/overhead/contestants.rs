@@ -98,11 +98,7 @@ impl Contestant {
 
     /// What its processes take: all of them, each page once where it is shared between them.
     pub fn memory(&self, streams: usize) -> Option<Memory> {
-        let root = match &self.process {
-            Process::None => return None,
-            Process::Tree(tree) => tree.pid(),
-            Process::Rival(rival) => rival.pid(),
-        };
+        let root = self.root()?;
         let idle = resident(root);
         // A token in two seconds: it is open, and does nothing.
         let asked = question(self.address, 10_000, 1, Kind::Stream);
@@ -112,6 +108,19 @@ impl Contestant {
         }
         thread::sleep(Duration::from_millis(500));
         Some(Memory { idle, open: resident(root) })
+    }
+
+    /// How much processor time it has taken so far, in nanoseconds.
+    pub fn work(&self) -> u64 {
+        self.root().map_or(0, |root| family(root).into_iter().map(work).sum())
+    }
+
+    fn root(&self) -> Option<u32> {
+        match &self.process {
+            Process::None => None,
+            Process::Tree(tree) => Some(tree.pid()),
+            Process::Rival(rival) => Some(rival.pid()),
+        }
     }
 
     /// Ends it.
@@ -173,17 +182,26 @@ fn haproxy(home: &Path, port: u16, server: SocketAddr, pooled: Pooled) -> Vec<St
     ["-f", "haproxy.cfg", "-db"].map(str::to_owned).into()
 }
 
-/// The resident memory of a process and of all that descend from it, but for what mlx-tree keeps: the server.
+/// The resident memory of a process and of its family.
 fn resident(root: u32) -> u64 {
+    family(root).into_iter().map(processes::resident).sum()
+}
+
+/// A process and all that descend from it, but for what mlx-tree keeps: the server.
+fn family(root: u32) -> BTreeSet<u32> {
     let (all, mut family) = (processes::all(), BTreeSet::from([root]));
-    loop {
-        let is_new = |it: &&processes::Process| {
-            family.contains(&it.parent)
-                && !family.contains(&it.pid)
-                && !it.words.iter().any(|word| word == "--be-the-server")
-        };
-        let Some(next) = all.iter().find(is_new) else { break };
+    let is_server = |it: &processes::Process| it.words.iter().any(|word| word == "--be-the-server");
+    while let Some(next) =
+        all.iter().find(|it| family.contains(&it.parent) && !family.contains(&it.pid) && !is_server(it))
+    {
         family.insert(next.pid);
     }
-    family.into_iter().map(processes::resident).sum()
+    family
+}
+
+/// The processor time that the threads of a process have taken, in nanoseconds.
+fn work(pid: u32) -> u64 {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let spans = tasks.filter_map(|task| fs::read_to_string(task.path().join("schedstat")).ok());
+    spans.filter_map(|text| text.split(' ').next()?.parse::<u64>().ok()).sum()
 }

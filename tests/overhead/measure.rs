@@ -29,6 +29,8 @@ pub struct Turn {
 pub struct Rate {
     pub spans: Vec<Duration>,
     pub per_second: f64,
+    /// Processor time of whoever is between, in microseconds a request: unlike all else, no other load disturbs it much.
+    pub work: f64,
 }
 
 /// One number of each round.
@@ -48,6 +50,7 @@ pub struct Line {
     pub p50: Vec<f64>,
     pub p99: Vec<f64>,
     pub per_second: Vec<f64>,
+    pub work: Vec<f64>,
 }
 
 /// So many streams at the same time.
@@ -56,12 +59,16 @@ const STREAMS: usize = 4;
 // === impl Round ===
 
 impl Round {
-    pub fn measure(&self, address: SocketAddr) -> Turn {
+    /// Measures who is at `address`; `work` tells how much processor time that has taken so far, in nanoseconds.
+    pub fn measure(&self, address: SocketAddr, work: impl Fn() -> u64) -> Turn {
         let plain = question(address, self.tokens, 0, Kind::Plain);
         let stream = question(address, self.tokens, 0, Kind::Stream);
         let mut errors = 0;
         let mut rate = |question: &[u8], connections| {
-            let (rate, failed) = self.rate(address, question, connections);
+            let before = work();
+            let (mut rate, failed) = self.rate(address, question, connections);
+            let worked = Duration::from_nanos(work() - before).as_secs_f64() * 1e6;
+            rate.work = worked / f64::from(u32::try_from(rate.spans.len().max(1)).unwrap_or(u32::MAX));
             errors += failed;
             rate
         };
@@ -121,7 +128,7 @@ impl Round {
         let mut spans: Vec<_> = parts.into_iter().flat_map(|(spans, _)| spans).collect();
         spans.sort_unstable();
         let per_second = f64::from(u32::try_from(spans.len()).unwrap_or(u32::MAX)) / took;
-        (Rate { spans, per_second }, failed)
+        (Rate { spans, per_second, work: 0.0 }, failed)
     }
 }
 
@@ -147,6 +154,7 @@ impl Line {
         self.p50.push(at(&rate.spans, 50));
         self.p99.push(at(&rate.spans, 99));
         self.per_second.push(rate.per_second);
+        self.work.push(rate.work);
     }
 }
 

@@ -14,8 +14,8 @@ pub fn table(contestants: &[Contestant], numbers: &mut [Numbers], round: &Round)
     for (title, line) in lines {
         let title = title.replace("many", &round.connections.to_string());
         say(&format!(
-            "\n{title:<32}{:>9}{:>9}{:>9}{:>9}{:>10}{:>9}",
-            "p50 ms", "p99 ms", "+ p50", "+ p99", "a second", "× nginx"
+            "\n{title:<32}{:>9}{:>9}{:>9}{:>9}{:>9}{:>10}{:>9}{:>9}",
+            "p50 ms", "p99 ms", "+ p50", "+ p99", "× nginx", "a second", "work µs", "× nginx"
         ));
         let seen: Vec<_> = numbers.iter_mut().map(|it| Shown::of(line(it))).collect();
         let nginx = contestants.iter().position(|it| it.name == "nginx");
@@ -23,12 +23,14 @@ pub fn table(contestants: &[Contestant], numbers: &mut [Numbers], round: &Round)
             let (p50, p99) = (shown.p50 - seen[0].p50, shown.p99 - seen[0].p99);
             let ratio = nginx.map(|at| p50 / (seen[at].p50 - seen[0].p50));
             say(&format!(
-                "  {:<30}{:>9.3}{:>9.3}{p50:>9.3}{p99:>9.3}{:>10.0}{:>9}",
+                "  {:<30}{:>9.3}{:>9.3}{p50:>9.3}{p99:>9.3}{:>9}{:>10.0}{:>9.1}{:>9}",
                 contestant.name,
                 shown.p50,
                 shown.p99,
+                times(ratio.filter(|_| contestant.name != "direct")),
                 shown.per_second,
-                times(ratio.filter(|_| contestant.name != "direct"))
+                shown.work,
+                times(nginx.filter(|_| contestant.name != "direct").map(|at| shown.work / seen[at].work))
             ));
         }
     }
@@ -90,13 +92,16 @@ struct Shown {
     p50: f64,
     p99: f64,
     per_second: f64,
+    work: f64,
 }
 
 // === impl Shown ===
 
 impl Shown {
     fn of(line: &mut Line) -> Self {
-        Self { p50: median(&mut line.p50), p99: median(&mut line.p99), per_second: median(&mut line.per_second) }
+        let [p50, p99, per_second, work] =
+            [&mut line.p50, &mut line.p99, &mut line.per_second, &mut line.work].map(|list| median(list));
+        Self { p50, p99, per_second, work }
     }
 }
 

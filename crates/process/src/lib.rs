@@ -67,6 +67,7 @@ pub mod group;
 pub mod guard;
 pub mod identity;
 pub mod launch;
+pub mod limits;
 mod marks;
 mod orphan;
 mod os;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use mlx_tree::api::{Event, Language, Status};
 use mlx_tree::control::{self, Access, Bound, Done, Operator, Refusal, ServeError, Token, Verb};
+use mlx_tree::process::limits::raise_open_files;
 use mlx_tree::process::state::InstanceError;
 use mlx_tree::provision::Progress as _;
 use mlx_tree::provision::python::{Origin, Python};
@@ -25,6 +26,9 @@ use super::report::{Code, Report};
 use super::settings::Loaded;
 use super::{own_program, print};
 
+/// So many files may be open at once, if the system lets us: two for each connection, and some for the rest.
+const OPEN_FILES: u64 = 8192;
+
 /// What is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum What {
@@ -37,6 +41,9 @@ pub(crate) enum What {
 /// Runs the tree until it is told to end.
 pub(crate) async fn run(loaded: Loaded, what: What) -> Result<Code, Report> {
     let format = set_up_log(&loaded);
+    if let Err(error) = raise_open_files(OPEN_FILES) {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
     let mut signals = Signals::listen()?;
     let bus = Bus::new();
     let builder = builder(&loaded, what)?.bus(bus.clone());

@@ -10,9 +10,19 @@ use super::attempt::{Running, begin};
 use super::verdict::{Budget, Fault, Level, Repeatable, Standing, Verdict, quarantined};
 use super::{Caller, Common, Continuation, Route};
 use crate::admission::{self, Entry, Outcome, Permit, Retry, Seq};
+use crate::answer::transcript::Ending;
 use crate::backend::BackendState;
 use crate::request::{Ask, Sampling};
 use crate::{Code, Refusal};
+
+/// How the server ended its stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Closing {
+    /// It has said so.
+    Announced,
+    /// It has closed the connection, as it also does when it is killed.
+    Silent,
+}
 
 /// A request that is being served.
 pub(super) struct Life {
@@ -128,6 +138,22 @@ impl Life {
                 cut: level == Level::Begun,
             },
         );
+    }
+
+    /// The stream of `running` is over: it is finished if its answer is whole, or there is a fault.
+    pub(super) async fn end(&self, running: Running, ending: Ending, closing: Closing) -> Result<(), Fault> {
+        match (ending, closing) {
+            (Ending::Whole, _) => {}
+            (Ending::WholeWithoutDone, _) => {
+                tracing::warn!(request = %self.caller.id, "an answer without [DONE], whole otherwise");
+            }
+            (Ending::Cut, Closing::Silent) => return Err(running.cut().await),
+            (Ending::Cut, Closing::Announced) => {
+                return Err(Fault::Bad("it is over without a finish reason".to_owned()));
+            }
+        }
+        self.finished(running);
+        Ok(())
     }
 
     /// The answer of `running` was whole: it has taken nobody down.

@@ -11,7 +11,7 @@ use tokio::time::sleep;
 use super::attempt::{First, Next, Running};
 use super::diversion;
 use super::labels::{Labels, Shape};
-use super::life::Life;
+use super::life::{Closing, Life};
 use super::verdict::{Fault, Level, Repeatable, Verdict, cut, differs};
 use super::{COMMENT_EVERY, OPEN_AFTER};
 use crate::Refusal;
@@ -206,23 +206,12 @@ async fn pass(
                 transcript::Verdict::Late => {}
             },
             Next::Comment(comment) => sender.send(sse::comment(&comment)).await?,
-            Next::Done | Next::Closed => {
-                let closed = matches!(next, Next::Closed);
-                if !closed {
-                    transcript.done();
-                }
-                match transcript.ending() {
-                    Ending::Whole => {}
-                    Ending::WholeWithoutDone => {
-                        tracing::warn!(request = %life.caller.id, "an answer without [DONE], whole otherwise");
-                    }
-                    Ending::Cut if closed => return Err(Halt::Fault(running.cut().await)),
-                    Ending::Cut => {
-                        return Err(Halt::Fault(Fault::Bad("it is over without a finish reason".to_owned())));
-                    }
-                }
-                life.finished(running);
-                return Ok(());
+            Next::Done => {
+                transcript.done();
+                return life.end(running, transcript.ending(), Closing::Announced).await.map_err(Halt::Fault);
+            }
+            Next::Closed => {
+                return life.end(running, transcript.ending(), Closing::Silent).await.map_err(Halt::Fault);
             }
         }
         next = running.next(&life.common, &life.route).await.map_err(Halt::Fault)?;

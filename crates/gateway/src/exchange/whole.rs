@@ -6,7 +6,7 @@ use hyper::Response;
 use super::attempt::{First, Next, Running};
 use super::diversion;
 use super::labels::{Labels, Shape};
-use super::life::Life;
+use super::life::{Closing, Life};
 use super::verdict::{Fault, Level, Repeatable, Verdict};
 use crate::Refusal;
 use crate::answer::Body;
@@ -69,19 +69,12 @@ async fn collect(life: &Life, mut running: Running) -> Result<Bytes, Fault> {
             },
             Next::Comment(_) => {}
             Next::Done | Next::Closed => {
-                let closed = matches!(next, Next::Closed);
-                if !closed {
+                let closing = if matches!(next, Next::Done) { Closing::Announced } else { Closing::Silent };
+                if closing == Closing::Announced {
                     transcript.done();
                 }
-                match transcript.ending() {
-                    Ending::Whole => {}
-                    Ending::WholeWithoutDone => tracing::warn!("an answer without [DONE], whole otherwise"),
-                    Ending::Cut if closed => return Err(running.cut().await),
-                    Ending::Cut => return Err(Fault::Bad("it is over without a finish reason".to_owned())),
-                }
-                let answer = assembly.finish(&life.ask.model).map_err(|why| Fault::Bad(why.to_string()))?;
-                life.finished(running);
-                return Ok(answer);
+                life.end(running, transcript.ending(), closing).await?;
+                return assembly.finish(&life.ask.model).map_err(|why| Fault::Bad(why.to_string()));
             }
         }
         next = match running.next(&life.common, &life.route).await {

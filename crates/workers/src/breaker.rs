@@ -5,7 +5,7 @@ mod gate;
 mod history;
 mod never;
 
-pub use actor::{BreakerActor, BreakerArguments, Sleeper};
+pub use actor::{BreakerActor, BreakerArguments, BreakerMessage, Sleeper};
 pub use gate::RestartGate;
 pub use history::{History, HistoryError};
 pub use never::Never;

@@ -18,7 +18,7 @@ use crate::availability::{Reach, Turn, Wish};
 use crate::clock::Clock;
 use crate::server::ServerPhase;
 use crate::task::AbortOnDrop;
-use crate::tree::{MemoryPlan, Server};
+use crate::tree::{MemoryPlan, Server, after_a_bug};
 
 /// How long a want lasts after the last request that told of it. Longer than a request is held.
 const WANT_LASTS: Duration = Duration::from_secs(120);
@@ -64,6 +64,7 @@ pub(crate) fn child_spec(servers: &[Arc<Server>], memory: MemoryPlan) -> Option<
             (ResidencyActor, ResidencyArguments { context, servers: Arc::clone(&servers), memory })
         })
         .restart(Restart::Permanent)
+        .backoff(after_a_bug())
     })
 }
 

@@ -29,19 +29,28 @@
 mod handle;
 mod orphans;
 mod plan;
+#[cfg(feature = "test-util")]
+mod sabotage;
 mod server;
 mod status;
 mod subtree;
 
 pub use handle::Tree;
 pub use plan::{MemoryPlan, Plan, ServerPlan, Start, no_server};
+#[cfg(feature = "test-util")]
+pub use sabotage::Part;
 pub(crate) use server::Server;
 pub use server::{ServerHandle, VerbError};
+pub(crate) use subtree::after_a_bug;
+
+use std::sync::Arc;
 
 use mlx_tree_policy::InvalidPolicy;
 use mlx_tree_process::state::StateError;
 use mlx_tree_supervision::{Slot, StartError};
+use tokio::sync::Semaphore;
 
+use crate::breaker::BreakerMessage;
 use crate::health::HealthMessage;
 use crate::server::ServerMessage;
 
@@ -67,15 +76,20 @@ pub enum TreeError {
 pub struct Siblings {
     server: Slot<ServerMessage>,
     health: Slot<HealthMessage>,
+    breaker: Slot<BreakerMessage>,
 }
 
 // === impl Siblings ===
 
 impl Siblings {
-    /// Tells the watcher of a line that the server wrote. Without a watcher just now, its next check will find out.
-    pub(crate) fn alarm(&self, epoch: u64, line: &str) {
-        if let Some(health) = self.health.actor() {
-            let _ = health.send_message(HealthMessage::Alarm { epoch, line: line.to_owned() });
+    /// Tells the watcher of a line that the server wrote. Without a watcher just now, its next check will find out. While
+    /// it has not come to an earlier alarm of the same `bell`, nothing is sent: one is as good as thousands, which would fill
+    /// its mailbox.
+    pub(crate) fn alarm(&self, epoch: u64, line: &str, bell: &Arc<Semaphore>) {
+        if let Some(health) = self.health.actor()
+            && let Ok(rung) = Arc::clone(bell).try_acquire_owned()
+        {
+            let _ = health.send_message(HealthMessage::Alarm { epoch, line: line.to_owned(), rung });
         }
     }
 }

@@ -91,8 +91,9 @@ impl Stage {
     }
 
     async fn unloads(&self, count: u64) {
+        let told = || self.told().iter().filter(|name| **name == "fallback.unloaded").count() as u64;
         let reached = async {
-            while self.ollama().stats().unloads < count {
+            while self.ollama().stats().unloads < count || told() < count {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };

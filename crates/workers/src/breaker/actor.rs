@@ -43,6 +43,9 @@ pub enum Sleeper {
 pub enum BreakerMessage {
     /// The gate has changed, or a time has come.
     Look,
+    /// Panics, as a bug would: see [`crate::tree::Part`].
+    #[cfg(feature = "test-util")]
+    Panic,
 }
 
 /// Its state: a few tasks, and nothing that could be lost with it.
@@ -85,10 +88,14 @@ impl Actor for BreakerActor {
     async fn handle(
         &self,
         myself: ActorRef<BreakerMessage>,
-        BreakerMessage::Look: BreakerMessage,
+        message: BreakerMessage,
         state: &mut BreakerDriver,
     ) -> Result<(), ActorProcessingErr> {
-        state.look(&myself);
+        match message {
+            BreakerMessage::Look => state.look(&myself),
+            #[cfg(feature = "test-util")]
+            BreakerMessage::Panic => panic!("{}", crate::tree::Part::WORDS),
+        }
         Ok(())
     }
 

@@ -10,7 +10,7 @@ use mlx_tree_process::Identity;
 use mlx_tree_supervision::{ChildContext, Slot};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use reqwest::Client;
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use super::liveness::{Action, Finding, Liveness, Progress, Spans, Standing};
 use super::progress::{HealthView, Meter, Served, processor_time};
@@ -104,7 +104,12 @@ pub enum HealthMessage {
         epoch: u64,
         /// The line.
         line: String,
+        /// Until this is dropped, no further line is told.
+        rung: OwnedSemaphorePermit,
     },
+    /// Panics, as a bug would: see [`crate::tree::Part`].
+    #[cfg(feature = "test-util")]
+    Panic,
 }
 
 /// Its state.
@@ -174,7 +179,9 @@ impl Actor for HealthActor {
             HealthMessage::Tick(epoch) => state.on_tick(&myself, epoch),
             HealthMessage::Checked { epoch, answer, cpu } => state.on_checked(&myself, epoch, &answer, cpu),
             HealthMessage::Canary { epoch, answer } => state.on_canary(&myself, epoch, &answer),
-            HealthMessage::Alarm { epoch, line } => state.on_alarm(&myself, epoch, &line),
+            HealthMessage::Alarm { epoch, line, rung: _rung } => state.on_alarm(&myself, epoch, &line),
+            #[cfg(feature = "test-util")]
+            HealthMessage::Panic => panic!("{}", crate::tree::Part::WORDS),
         }
         Ok(())
     }

@@ -42,6 +42,8 @@ pub enum Reason {
     Unhealthy,
     /// Somebody else answers on its port.
     ForeignListener,
+    /// The worker that had it has failed: a bug in mlx-tree.
+    WorkerFailed,
     /// How it ended could not be learnt.
     Unknown,
 }
@@ -166,7 +168,7 @@ fn names_an_error(line: &str) -> bool {
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::ExitCode,
         Self::UnexpectedExit,
         Self::Crashed,
@@ -185,6 +187,7 @@ impl Reason {
         Self::CanaryFailed,
         Self::Unhealthy,
         Self::ForeignListener,
+        Self::WorkerFailed,
         Self::Unknown,
     ];
 
@@ -216,6 +219,7 @@ impl Reason {
             Self::CanaryFailed => "canary_failed",
             Self::Unhealthy => "unhealthy",
             Self::ForeignListener => "foreign_listener",
+            Self::WorkerFailed => "worker_failed",
             Self::Unknown => "unknown",
         }
     }
@@ -242,6 +246,7 @@ impl Reason {
             | Self::StartTimeout
             | Self::CanaryFailed
             | Self::Unhealthy
+            | Self::WorkerFailed
             | Self::Unknown => Severity::Transient,
         }
     }
@@ -273,6 +278,7 @@ impl Reason {
             | Self::StartTimeout
             | Self::CanaryFailed
             | Self::Unhealthy
+            | Self::WorkerFailed
             | Self::Unknown => None,
         }
     }

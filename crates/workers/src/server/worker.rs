@@ -12,6 +12,8 @@
 //! message. Should this actor be killed, its process group is ended by the task that owns it (see `mlx_tree_process`), and
 //! the next incarnation cannot be launched before that is done.
 
+mod lost;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +22,7 @@ use mlx_tree_api::Kind;
 use mlx_tree_process::{Asked, Exit, Grace, ProcessGroup, Stuck};
 use mlx_tree_supervision::{ChildContext, Restart, SupervisedExit};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -65,6 +68,9 @@ pub enum ServerMessage {
         /// Why.
         why: String,
     },
+    /// Panics, as a bug would: see [`crate::tree::Part`].
+    #[cfg(feature = "test-util")]
+    Panic,
 }
 
 /// How a launch went.
@@ -151,6 +157,8 @@ impl Actor for ServerWorker {
                 // The permit stays with the group, so nothing is started beside it; a human is needed.
                 Err(state.gone(ServerFailure::plain(Reason::Unhealthy, stuck.to_string())))
             }
+            #[cfg(feature = "test-util")]
+            ServerMessage::Panic => panic!("{}", crate::tree::Part::WORDS),
         }
     }
 
@@ -259,6 +267,7 @@ impl ServerState {
             Life::Ending { group, .. } => self.stopped(group.stop(grace).await),
             Life::Gone => {}
         }
+        self.life = Life::Gone;
     }
 
     fn stopped(&self, outcome: Result<Exit, Stuck>) {
@@ -278,9 +287,10 @@ impl ServerState {
     }
 
     /// Tells that this incarnation is over for `failure`, and answers the exit of the actor.
-    fn gone(&self, failure: ServerFailure) -> ActorProcessingErr {
+    fn gone(&mut self, failure: ServerFailure) -> ActorProcessingErr {
         self.emit(failure.event());
         self.absent();
+        self.life = Life::Gone;
         Box::new(SupervisedExit::from(self.blueprint.weigh(failure)))
     }
 
@@ -303,14 +313,16 @@ impl ServerState {
     /// Reads what the server writes until it writes no more, and tells the HealthActor of anything alarming.
     fn read_output(&self, group: &ProcessGroup) {
         let (output, logs) = (group.output(), self.blueprint.logs.clone());
-        let (siblings, epoch) = (self.siblings.clone(), self.epoch());
+        let (siblings, epoch, bell) = (self.siblings.clone(), self.epoch(), Arc::new(Semaphore::new(1)));
         tokio::spawn(async move {
             while let Some(line) = output.next().await {
                 if is_alarming(&line.text) {
-                    siblings.alarm(epoch, &line.text);
+                    siblings.alarm(epoch, &line.text, &bell);
                 }
                 tracing::debug!(target: "mlx_tree::server::output", epoch, "{}", line.text);
                 logs.push(line.text);
+                // In a flood there is always another line, and the thread has others to serve.
+                tokio::task::coop::consume_budget().await;
             }
         });
     }

@@ -75,6 +75,9 @@ pub(crate) struct Server {
     pub(crate) wanted: watch::Sender<Option<Instant>>,
     pub(crate) availability: watch::Sender<Availability>,
     pub(super) facts: Facts,
+    /// The children that it has now.
+    #[cfg(feature = "test-util")]
+    pub(super) siblings: watch::Sender<super::Siblings>,
     /// One verb at a time changes what is wanted; waiting for the outcome is done without it.
     pub(super) verbs: Mutex<()>,
 }
@@ -119,6 +122,8 @@ impl Server {
             wanted: watch::Sender::new(wanted),
             availability: watch::Sender::new(Availability::unknown()),
             facts: Facts { kind, model, note, restart },
+            #[cfg(feature = "test-util")]
+            siblings: watch::Sender::new(super::Siblings::default()),
             verbs: Mutex::new(()),
         }))
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use mlx_tree_policy::Standing;
 use mlx_tree_supervision::{
-    ChildContext, ChildSpec, Epoch, Intensity, Readiness, Restart, Shutdown, Supervisor, SupervisorEvent,
+    Backoff, ChildContext, ChildSpec, Epoch, Intensity, Readiness, Restart, Shutdown, Supervisor, SupervisorEvent,
     SupervisorHandle,
 };
 use tokio::sync::broadcast;
@@ -19,6 +19,9 @@ use crate::{BREAKER, HEALTH, SERVER};
 
 /// What the supervisor allows beyond the worker's own limits, before it takes matters into its own hands.
 const SLACK: Duration = Duration::from_secs(15);
+
+/// How soon a child comes back that has no business to fail, and how often at most if it goes on failing.
+const AFTER_A_BUG: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(60));
 
 /// Whether a server is started with its supervisor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,7 +37,10 @@ pub(super) enum Beginning {
 /// The three children of `server`, in the order of their start.
 pub(super) fn children(server: &Arc<Server>) -> [ChildSpec; 3] {
     let siblings = Siblings::default();
-    [worker(server, &siblings), watcher(server, &siblings), breaker(server)]
+    let breaker = breaker(server, &siblings);
+    #[cfg(feature = "test-util")]
+    server.siblings.send_replace(siblings.clone());
+    [worker(server, &siblings), watcher(server, &siblings), breaker]
 }
 
 /// The same below a supervisor of their own.
@@ -64,6 +70,13 @@ pub(super) fn beginning(server: &Server) -> Beginning {
             Standing::Waiting { .. } | Standing::Suspended { .. } => Beginning::Held,
         },
     }
+}
+
+/// The restarts of those who only watch. Their failure is a bug of ours: it costs no model that serves, and the first
+/// restart is all but at once.
+pub(crate) fn after_a_bug() -> Backoff {
+    let (initial, max) = AFTER_A_BUG;
+    Backoff::new(initial, max, 0.0).unwrap_or_default()
 }
 
 fn worker(server: &Arc<Server>, siblings: &Siblings) -> ChildSpec {
@@ -142,16 +155,18 @@ fn watcher(server: &Arc<Server>, siblings: &Siblings) -> ChildSpec {
         (HealthActor, arguments)
     })
     .restart(Restart::Permanent)
+    .backoff(after_a_bug())
 }
 
-fn breaker(server: &Arc<Server>) -> ChildSpec {
+fn breaker(server: &Arc<Server>, siblings: &Siblings) -> ChildSpec {
     let (gate, history, clock) = (server.gate.clone(), server.history.clone(), server.blueprint.clock);
     let sleeper = match server.start {
         Start::Always => Sleeper::Never,
         Start::Preload | Start::OnDemand => Sleeper::WhenDown,
     };
-    ChildSpec::actor(BREAKER, move |context| {
+    ChildSpec::actor_in(&siblings.breaker, BREAKER, move |context| {
         (BreakerActor, BreakerArguments { context, gate: gate.clone(), history: history.clone(), clock, sleeper })
     })
     .restart(Restart::Permanent)
+    .backoff(after_a_bug())
 }

@@ -162,6 +162,16 @@ fn a_taken_control_port_is_told_with_69() {
     insta::assert_snapshot!(shown.replace(&address, "127.0.0.1:8081").replace(&error, "Address already in use"));
 }
 
+#[test]
+fn a_taken_port_of_the_gateway_is_told_with_69() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = taken.local_addr().expect("bound").to_string();
+    let shown = typed(&["demo"]).set("gateway.listen", &address).shown();
+    is_a_report(&shown);
+    let error = std::io::Error::from_raw_os_error(nix::libc::EADDRINUSE).to_string();
+    insta::assert_snapshot!(shown.replace(&address, "127.0.0.1:8080").replace(&error, "Address already in use"));
+}
+
 #[tokio::test]
 async fn a_second_mlx_tree_names_the_first_and_ends_with_75() {
     let tree = Setup::demo(&[]).start();

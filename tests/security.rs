@@ -3,9 +3,10 @@
 mod support;
 
 use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::json;
-use support::gateway::{plain, with};
+use support::gateway::{Address, Answer, count, plain, with};
 use support::{Setup, wire};
 
 /// A server that answers as one of its kind does, and sends those who ask for it elsewhere.
@@ -99,11 +100,104 @@ async fn s6_no_name_of_a_model_reaches_the_server() {
         assert!(answer.body.contains(field), "{answer:?}");
     }
     let after = tree.stats().await;
-    assert_eq!(before["completions"], after["completions"], "{before} {after}");
+    assert_eq!(count(&before, "requests"), count(&after, "requests"), "the server was asked: {after}");
     assert_eq!(gateway.ask(&plain("hello")).await.head.status, 200);
     let last = wire::ask(&tree.url().await, "GET", "/_fake/last-request", "").await.expect("the stand-in answers");
     assert!(last.contains("default_model"), "{last}");
     tree.stop().await;
+}
+
+/// Asks at a path of its own.
+async fn ask_at(gateway: Address, path: &str, body: &serde_json::Value) -> Answer {
+    let (body, host) = (body.to_string(), gateway.0);
+    let length = body.len();
+    let head = format!("POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json");
+    gateway.raw(&format!("{head}\r\nContent-Length: {length}\r\n\r\n{body}")).await.answer().await
+}
+
+/// S6: what is passed on unread is not a way round what is read.
+#[tokio::test]
+async fn s6_no_other_spelling_of_a_path_leads_past_the_checks() {
+    let tree = Setup::demo(&["--control"]).start();
+    tree.ready(1).await;
+    let gateway = tree.gateway().await;
+    let before = tree.stats().await;
+    let deadly = with(plain("hello"), "logit_bias", json!({"999999999": 5}));
+    for path in
+        ["//v1/chat/completions", "/v1//chat/completions", "/v1/chat%2fcompletions", "/x/../v1/chat/completions"]
+    {
+        ask_at(gateway, path, &deadly).await.refused(404, "not_found");
+    }
+    ask_at(gateway, "/v1/chat/completions", &deadly).await.refused(400, "invalid_parameter");
+    assert_eq!(count(&before, "requests"), count(&tree.stats().await, "requests"));
+    tree.stop().await;
+}
+
+/// S1: beyond loopback the gateway wants tokens, and then everybody has to show one.
+#[tokio::test]
+async fn s1_beyond_loopback_nobody_serves_without_tokens_and_nobody_is_served_without_one() {
+    const TOKEN: &str = "0123456789abcdef";
+    let (status, stdout, stderr) = Setup::new(&["demo"]).set("gateway.listen", "0.0.0.0:0").run();
+    assert_eq!(status.code(), Some(78), "{stdout}{stderr}");
+    for words in ["gateway.listen", "everybody who reaches this machine", "help: set gateway.tokens"] {
+        assert!(stderr.contains(words), "{stderr}");
+    }
+    let tree =
+        Setup::demo(&[]).set("gateway.listen", "0.0.0.0:0").set("gateway.tokens", &format!("[{TOKEN:?}]")).start();
+    tree.ready(1).await;
+    let port = tree.gateway().await.0.port();
+    let gateway = Address((Ipv4Addr::LOCALHOST, port).into());
+    let mut refused = Vec::new();
+    for shown in ["", "Bearer fedcba9876543210", "Bearer 0123456789abcde", "Basic 0123456789abcdef"] {
+        let answer = gateway.send_with(&[("Authorization", shown)], &plain("hello")).await.answer().await;
+        answer.refused(401, "invalid_api_key");
+        refused.push(answer.body);
+    }
+    refused.push(gateway.ask(&plain("hello")).await.body);
+    refused.dedup();
+    assert_eq!(refused.len(), 1, "what was wrong is nobody's business: {refused:?}");
+    let shown = format!("Bearer {TOKEN}");
+    gateway.send_with(&[("Authorization", &*shown)], &plain("hello")).await.answer().await.whole();
+    tree.stop().await;
+}
+
+/// An interpreter as the program sees it, which runs the stand-in in place of `mlx_lm`.
+const INTERPRETER: &str = r#"#!/bin/sh
+case "$1" in
+-c) echo "mlx-tree-probe version 3.11.7"; [ -n "$3" ] && echo "mlx-tree-probe module 0.32.2"; exit 0;;
+esac
+shift 3
+exec "PROGRAM" stand-in "$@"
+"#;
+
+/// S4: the real command line of the child, as the process table has it.
+#[tokio::test]
+async fn s4_the_server_listens_on_loopback_at_a_port_of_ours_and_keeps_foreign_origins_out() {
+    let setup = Setup::new(&["run"]);
+    let python = setup.home().join("python");
+    std::fs::write(&python, INTERPRETER.replace("PROGRAM", support::PROGRAM)).expect("written");
+    std::fs::set_permissions(&python, std::fs::Permissions::from_mode(0o755)).expect("it can");
+    let tree =
+        setup.set("server.python", python.to_str().expect("utf-8")).set("server.args", r#"["--temp", "0.5"]"#).start();
+    let status = tree.ready(1).await;
+    let (pid, url) = (status.process_pid.expect("it runs"), status.server.url.expect("it serves"));
+    let port = url.rsplit(':').next().expect("a port");
+    let words = std::fs::read(format!("/proc/{pid}/cmdline")).expect("it runs");
+    let words: Vec<_> = words.split(|byte| *byte == 0).map(String::from_utf8_lossy).collect();
+    let value = |flag: &str| {
+        let places: Vec<_> = words.iter().enumerate().filter(|(_, word)| *word == flag).map(|(at, _)| at).collect();
+        assert_eq!(places.len(), 1, "{flag} stands there once: {words:?}");
+        words[places[0] + 1].to_string()
+    };
+    assert_eq!((value("--host"), value("--port")), ("127.0.0.1".to_owned(), port.to_owned()));
+    assert_eq!(value("--allowed-origins"), url, "only its own pages");
+    assert_eq!(value("--temp"), "0.5", "what is the user's own is passed on");
+    tree.stop().await;
+    for argument in ["--host=0.0.0.0", "--ho", "--port", "--allowed-origins", "--allowed-o=*", "--model"] {
+        let refused = Setup::new(&["run"]).set("server.args", &format!("[{argument:?}]")).run();
+        assert_eq!(refused.0.code(), Some(78), "{argument}: {refused:?}");
+        assert!(refused.2.contains("server.args") && refused.2.contains("help: "), "{}", refused.2);
+    }
 }
 
 /// S8: what is secret is in no log, status, event, error or file of mlx-tree.

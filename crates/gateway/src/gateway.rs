@@ -195,6 +195,9 @@ impl Service for Gateway {
             Way::Ask(_) | Way::Unload => *method == Method::POST,
             Way::Through => matches!(*method, Method::GET | Method::POST),
         };
+        if way == Way::Through && is_ours_in_disguise(head.uri.path()) {
+            return Err(Refusal::new(Code::NotFound, "This path is another one's in disguise; write it plainly."));
+        }
         if !allowed {
             let message = format!("{} does not take {method}.", head.uri.path());
             return Err(Refusal::new(Code::MethodNotAllowed, message));
@@ -230,6 +233,21 @@ fn way(path: &str) -> Way<'_> {
             None => Way::Through,
         },
     }
+}
+
+/// Whether a server could read a path as one of ours that we ourselves do not: Python's takes `//v1` for `/v1`, others undo
+/// escapes. What is passed on as it is must not be a request that is checked before.
+fn is_ours_in_disguise(path: &str) -> bool {
+    let decoded = decoded(path).replace('\\', "/");
+    let mut steps = Vec::new();
+    for step in decoded.split('/') {
+        match step {
+            "" | "." => {}
+            ".." => drop(steps.pop()),
+            step => steps.push(step),
+        }
+    }
+    way(&format!("/{}", steps.join("/"))) != Way::Through
 }
 
 /// A name out of a path: `%2F` is a slash of it. What is no proper escape stays as it is.
@@ -280,6 +298,26 @@ mod tests {
         assert_eq!(way("/"), Way::Through);
         assert_eq!(way("/v1"), Way::Through);
         assert_eq!(way("/v1/v1/models"), Way::Through);
+    }
+
+    #[test]
+    fn a_path_that_a_server_could_take_for_one_of_ours_is_known() {
+        for path in [
+            "//v1/chat/completions",
+            "/v1//completions",
+            "/v1/chat%2Fcompletions",
+            "/%76%31/completions",
+            "/./v1/embeddings",
+            "/x/../v1/completions",
+            "/v1\\completions",
+            "/v1/x/%2e%2e/completions",
+            "//unload",
+        ] {
+            assert!(way(path) == Way::Through && is_ours_in_disguise(path), "{path}");
+        }
+        for path in ["/", "/v1", "/v1/messages", "/tokenize", "/docs//a", "/v1/chat", "/a%20b", "/%"] {
+            assert!(way(path) == Way::Through && !is_ours_in_disguise(path), "{path}");
+        }
     }
 
     #[test]

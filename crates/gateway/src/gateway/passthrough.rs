@@ -49,6 +49,8 @@ async fn pass(
     let deadline = Instant::now() + common.hold_budget;
     let entry = Entry { client: incoming.client.into(), deadline, arrived: None, standing: Standing::Fresh };
     let permit = route.gate.enter(entry).await?;
+    // It is not put to sleep meanwhile.
+    let _use = common.observer.in_use(&route.server);
     let crashed = |why: String| Refusal::new(Code::BackendCrashed, format!("the server did not answer: {why}"));
     let connection =
         upstream::connect(permit.address(), common.stall_timeout).await.map_err(|why| crashed(why.to_string()))?;

@@ -107,8 +107,8 @@ impl Deref for Tree {
 // === impl Builder ===
 
 impl Builder {
-    /// Adds a child of your own beside the server, its watcher and its breaker. It is started after them and stopped before
-    /// them.
+    /// Adds a child of your own beside the server, its watcher, its breaker and the gateway. It is started after them and
+    /// stopped before them.
     #[must_use]
     pub fn child(mut self, spec: ChildSpec) -> Self {
         self.children.push(spec);

@@ -45,13 +45,13 @@ use life::Life;
 const CONNECT: Duration = Duration::from_secs(5);
 
 /// After so long without an answer a streaming client is sent a status and comments, so that it does not give up.
-const OPEN_AFTER: Duration = Duration::from_secs(20);
+pub const OPEN_AFTER: Duration = Duration::from_secs(20);
 
 /// A streaming client that waits is sent a comment so often.
 const COMMENT_EVERY: Duration = Duration::from_secs(10);
 
 /// A server's end is seen on its connections before it is known. After so long without news a broken connection is just that.
-const SETTLE: Duration = Duration::from_secs(2);
+pub(crate) const SETTLE: Duration = Duration::from_secs(2);
 
 /// One server, as the data plane reaches it.
 pub struct Route {
@@ -77,6 +77,8 @@ pub struct Common {
     pub hold_budget: Duration,
     /// A server that says nothing for so long is given up by the request that waits for it.
     pub stall_timeout: Duration,
+    /// After so long without an answer a streaming client is sent a status and comments: [`OPEN_AFTER`], but for tests.
+    pub open_after: Duration,
     /// What becomes of a greedy stream that is cut.
     pub continuation: Continuation,
     /// Who is told.

@@ -47,6 +47,9 @@ pub struct Plan {
     pub hold_budget: Duration,
     /// A server that says nothing for so long is given up by the request that waits for it.
     pub stall_timeout: Duration,
+    /// After so long without an answer a streaming client is sent a status and comments:
+    /// [`OPEN_AFTER`](crate::exchange::OPEN_AFTER), but for tests.
+    pub open_after: Duration,
     /// What becomes of a greedy stream that is cut.
     pub continuation: Continuation,
     /// Who else may answer.
@@ -93,7 +96,17 @@ impl Gateway {
     /// A gateway, before it is served by a [`front::Front`].
     #[must_use]
     pub fn new(plan: Plan) -> Self {
-        let Plan { catalogue, servers, limits, hold_budget, stall_timeout, continuation, fallback, observer } = plan;
+        let Plan {
+            catalogue,
+            servers,
+            limits,
+            hold_budget,
+            stall_timeout,
+            open_after,
+            continuation,
+            fallback,
+            observer,
+        } = plan;
         let route = |member: Member| {
             Arc::new(Route {
                 gate: Gate::new(member.server.clone(), limits, member.backend.clone(), Arc::clone(&observer)),
@@ -114,6 +127,7 @@ impl Gateway {
             max_queue: limits.max_queue,
             hold_budget,
             stall_timeout,
+            open_after,
             continuation,
             observer,
             fallback,

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use mlx_tree_gateway::admission::Limits;
 use mlx_tree_gateway::divert::InvalidTarget;
-use mlx_tree_gateway::exchange::Continuation;
+use mlx_tree_gateway::exchange::{Continuation, OPEN_AFTER};
 use mlx_tree_gateway::front::{self, FrontConfig, Tokens};
 use mlx_tree_gateway::gateway::{Member, Plan};
 use mlx_tree_gateway::request::Catalogue;
@@ -142,6 +142,7 @@ impl Planned {
             limits: limits(numbers),
             hold_budget: numbers.hold_budget,
             stall_timeout: numbers.stall_timeout,
+            open_after: OPEN_AFTER,
             continuation: match numbers.continue_streams {
                 ContinueStreams::Greedy => Continuation::Greedy,
                 ContinueStreams::Never => Continuation::Never,

@@ -8,12 +8,12 @@ use hyper::Response;
 use mlx_tree_api::Kind;
 use tokio::time::sleep;
 
+use super::COMMENT_EVERY;
 use super::attempt::{First, Next, Running};
 use super::diversion;
 use super::labels::{Labels, Shape};
 use super::life::{Closing, Life};
 use super::verdict::{Fault, Level, Repeatable, Verdict, cut, differs};
-use super::{COMMENT_EVERY, OPEN_AFTER};
 use crate::Refusal;
 use crate::answer::continuation::{Plan, Resume, Step};
 use crate::answer::sse::{self, DONE};
@@ -42,7 +42,7 @@ enum Halt {
 /// Serves a client that wants events.
 pub(super) async fn answer(mut life: Life) -> Response<Body> {
     // What has been opened cannot be diverted any more.
-    let patience = if diversion::is_allowed(&life) { Duration::MAX } else { OPEN_AFTER };
+    let patience = if diversion::is_allowed(&life) { Duration::MAX } else { life.common.open_after };
     let opened = Labels::before(&life);
     let mut opening: Opening = Box::pin(async move {
         let first = life.first_event(Level::Nothing).await;

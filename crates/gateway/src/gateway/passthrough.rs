@@ -8,10 +8,10 @@ use tokio::time::{Instant, timeout};
 
 use crate::admission::{Entry, Outcome, Standing};
 use crate::answer::Body;
-use crate::exchange::{Common, Route};
+use crate::exchange::{Common, Route, SETTLE};
 use crate::front::Incoming;
 use crate::request::Catalogue;
-use crate::upstream::{self, Accept, Call, Frame, Verb};
+use crate::upstream::{self, Accept, Call, End, Frame, Verb};
 use crate::{Code, Refusal};
 
 /// How much of an answer is taken.
@@ -60,24 +60,37 @@ async fn pass(
         Err(_) => return Err(Refusal::new(Code::UpstreamTimeout, "the server said nothing for too long")),
     };
     let mut body = Vec::new();
-    loop {
+    let end = loop {
         match timeout(common.stall_timeout, attempt.body.frame()).await {
             Ok(Ok(Frame::Data(bytes))) if body.len() + bytes.len() <= ANSWER_LIMIT => body.extend_from_slice(&bytes),
             Ok(Ok(Frame::Data(_))) => {
                 return Err(Refusal::new(Code::BadUpstreamResponse, "the server's answer is too large"));
             }
-            Ok(Ok(Frame::End(_))) => break,
+            Ok(Ok(Frame::End(end))) => break end,
             Ok(Err(broken)) => return Err(crashed(broken.to_string())),
             Err(_) => return Err(Refusal::new(Code::UpstreamTimeout, "the server said nothing for too long")),
         }
+    };
+    if end == End::Eof && attempt.status.is_success() && !is_whole_json(&body) {
+        // A server that is killed ends its answer just like one that is done. Its death is known a moment later.
+        if timeout(SETTLE, permit.gone()).await.is_ok() {
+            permit.finish(Outcome::BackendDied);
+            return Err(crashed("it went down while it answered".to_owned()));
+        }
     }
-    permit.finish(Outcome::Succeeded);
+    // No completion: it does not show that the server generates.
+    permit.finish(Outcome::Failed);
     common.observer.progressed(&route.server);
     let mut response = Response::new(Body::whole(body));
     *response.status_mut() = attempt.status;
     let kind = attempt.headers.remove(CONTENT_TYPE).unwrap_or(HeaderValue::from_static("application/octet-stream"));
     response.headers_mut().insert(CONTENT_TYPE, kind);
     Ok(response)
+}
+
+/// Whether it says by itself that all of it is there.
+fn is_whole_json(body: &[u8]) -> bool {
+    serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok()
 }
 
 /// A body that makes no server load what it should not.

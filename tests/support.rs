@@ -105,6 +105,7 @@ impl Setup {
         }
         self.command
             .env("HOME", home)
+            .env("LC_ALL", "C.UTF-8")
             .env("MLX_TREE__STATE_DIR", home.join("state"))
             .env("MLX_TREE__CONTROL__LISTEN", "127.0.0.1:0")
             .env("MLX_TREE__GATEWAY__LISTEN", "127.0.0.1:0")

@@ -1,5 +1,7 @@
 //! The one event type: logs, narration, metrics, status and screens are folds over it.
 
+mod facts;
+
 use serde::{Deserialize, Serialize};
 
 /// Who should care.
@@ -276,100 +278,54 @@ pub enum Kind {
         /// Whether the client had seen a part of the answer.
         cut: bool,
     },
+    /// The server gets nothing new; what it works on may end before it is stopped.
+    #[serde(rename = "server.draining")]
+    ServerDraining {
+        /// Why, in one line.
+        reason: String,
+        /// Requests that it works on.
+        in_flight: u64,
+    },
+    /// A planned restart: no failure, and nothing that counts as one.
+    #[serde(rename = "server.recycling")]
+    ServerRecycling {
+        /// Who asked for it and why, in one line.
+        reason: String,
+    },
+    /// The server's memory is above a limit.
+    #[serde(rename = "server.memory_high")]
+    ServerMemoryHigh {
+        /// What its process group uses, in bytes.
+        memory_bytes: u64,
+        /// The limit, in bytes.
+        limit_bytes: u64,
+        /// Which one: `soft` or `hard`.
+        limit: String,
+    },
+    /// A changed configuration holds from now on.
+    #[serde(rename = "config.reloaded")]
+    ConfigReloaded {
+        /// What has changed, a line each; empty if nothing has.
+        changes: Vec<String>,
+    },
+    /// A changed configuration cannot be used; the old one goes on.
+    #[serde(rename = "config.rejected")]
+    ConfigRejected {
+        /// Why.
+        reason: String,
+    },
+    /// Somebody who was to be told could not be.
+    #[serde(rename = "notify.undelivered")]
+    NotifyUndelivered {
+        /// Who, as it is called in the configuration.
+        to: String,
+        /// Why.
+        reason: String,
+    },
     /// An operator's verb arrived.
     #[serde(rename = "operator.requested")]
     OperatorRequested {
         /// The verb.
         verb: String,
     },
-}
-
-// === impl Kind ===
-
-impl Kind {
-    /// The dotted name, as it is serialised.
-    #[must_use]
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::TreeStarted { .. } => "tree.started",
-            Self::TreeStopping => "tree.stopping",
-            Self::TreeStopped { .. } => "tree.stopped",
-            Self::ServerSpawned { .. } => "server.spawned",
-            Self::ServerLoading => "server.loading",
-            Self::ServerReady { .. } => "server.ready",
-            Self::ServerExited { .. } => "server.exited",
-            Self::ServerUnhealthy { .. } => "server.unhealthy",
-            Self::ServerStopping { .. } => "server.stopping",
-            Self::ServerStopped { .. } => "server.stopped",
-            Self::ServerWoken => "server.woken",
-            Self::ServerPutToSleep { .. } => "server.put_to_sleep",
-            Self::OrphanSettled { .. } => "orphan.settled",
-            Self::HealthMonitoring => "health.monitoring",
-            Self::HealthFailed { .. } => "health.failed",
-            Self::HealthBusy { .. } => "health.busy",
-            Self::HealthSuspected { .. } => "health.suspected",
-            Self::HealthRecovered { .. } => "health.recovered",
-            Self::RestartGranted { .. } => "restart.granted",
-            Self::RestartDelayed { .. } => "restart.delayed",
-            Self::BreakerOpened { .. } => "breaker.opened",
-            Self::BreakerHalfOpened => "breaker.half_opened",
-            Self::BreakerClosed { .. } => "breaker.closed",
-            Self::ChildStarted => "child.started",
-            Self::ChildExited { .. } => "child.exited",
-            Self::FallbackReady { .. } => "fallback.ready",
-            Self::FallbackUnavailable { .. } => "fallback.unavailable",
-            Self::FallbackUnloaded { .. } => "fallback.unloaded",
-            Self::GatewayListening { .. } => "gateway.listening",
-            Self::GatewayDraining { .. } => "gateway.draining",
-            Self::RequestHeld { .. } => "request.held",
-            Self::RequestReplayed { .. } => "request.replayed",
-            Self::RequestContinued { .. } => "request.continued",
-            Self::RequestDiverted { .. } => "request.diverted",
-            Self::RequestQuarantined { .. } => "request.quarantined",
-            Self::RequestFailed { .. } => "request.failed",
-            Self::OperatorRequested { .. } => "operator.requested",
-        }
-    }
-
-    /// Who should care.
-    #[must_use]
-    pub const fn level(&self) -> Level {
-        match self {
-            Self::ServerLoading | Self::ChildStarted | Self::HealthBusy { .. } | Self::RequestHeld { .. } => {
-                Level::Debug
-            }
-            Self::TreeStarted { .. }
-            | Self::TreeStopping
-            | Self::TreeStopped { .. }
-            | Self::ServerSpawned { .. }
-            | Self::ServerReady { .. }
-            | Self::ServerStopping { .. }
-            | Self::ServerStopped { .. }
-            | Self::ServerWoken
-            | Self::ServerPutToSleep { .. }
-            | Self::HealthMonitoring
-            | Self::HealthRecovered { .. }
-            | Self::RestartGranted { .. }
-            | Self::RestartDelayed { .. }
-            | Self::BreakerHalfOpened
-            | Self::BreakerClosed { .. }
-            | Self::FallbackReady { .. }
-            | Self::FallbackUnloaded { .. }
-            | Self::GatewayListening { .. }
-            | Self::GatewayDraining { .. }
-            | Self::RequestReplayed { .. }
-            | Self::RequestContinued { .. }
-            | Self::OperatorRequested { .. } => Level::Info,
-            Self::ServerExited { .. }
-            | Self::ServerUnhealthy { .. }
-            | Self::OrphanSettled { .. }
-            | Self::HealthFailed { .. }
-            | Self::HealthSuspected { .. }
-            | Self::FallbackUnavailable { .. }
-            | Self::RequestDiverted { .. }
-            | Self::RequestFailed { .. }
-            | Self::ChildExited { .. } => Level::Warn,
-            Self::BreakerOpened { .. } | Self::RequestQuarantined { .. } => Level::Error,
-        }
-    }
 }

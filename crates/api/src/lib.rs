@@ -7,15 +7,19 @@ mod error_body;
 mod event;
 mod fallback;
 mod narrate;
+mod sample;
 mod states;
 mod status;
+mod trend;
 
 pub use error_body::ErrorBody;
 pub use event::{Event, Kind, Level};
 pub use fallback::{FallbackModel, FallbackUse, FallbackView};
 pub use narrate::{Language, narrate};
+pub use sample::{AttemptEnd, Fold, Probe, ProbeOutcome, RequestOutcome, Sample};
 pub use states::{BreakerState, ChildState, FallbackState, Phase, ServerState};
 pub use status::{
     Breaker, Child, Exit, Gate, Gateway, Health, JournalEntry, LimitedBy, Server, ServerStatus, StartMode, Status,
     Supervisor,
 };
+pub use trend::{PhaseBegan, Point, ServerTrend, Trend};

@@ -47,6 +47,10 @@ pub struct Status {
     /// The one address that clients use, where there is one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub gateway: Option<Gateway>,
+    /// What works less well than it should, a line each, though the server may serve: a part that has failed too often, a
+    /// configuration that could not be read again. Empty when all is well.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub degraded: Vec<String>,
     /// mlx-tree itself.
     pub supervisor: Supervisor,
 }
@@ -276,4 +280,28 @@ pub struct Supervisor {
     /// Its state directory.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub state_dir: Option<String>,
+}
+
+// === impl Status ===
+
+impl Status {
+    /// Whether a request that comes now can be answered: by a server that serves, or by one that is asleep and is started by
+    /// it. `Err` says what is missing, a line each.
+    ///
+    /// # Errors
+    /// What is missing.
+    pub fn readiness(&self) -> Result<(), Vec<String>> {
+        let asleep = self.servers.first().is_some_and(|first| {
+            first.state == ServerState::Stopped
+                && match first.start {
+                    StartMode::Always => false,
+                    StartMode::Preload | StartMode::OnDemand => true,
+                }
+        });
+        if self.state == ServerState::Running || asleep {
+            return Ok(());
+        }
+        let why = self.reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
+        Err(vec![format!("the server is {}{why}", self.phase)])
+    }
 }

@@ -60,6 +60,17 @@ fn every_kind() -> Vec<Kind> {
             cut: true,
         },
         Kind::GatewayDraining { in_flight: 2 },
+        Kind::ServerDraining { reason: reason("restart by an operator"), in_flight: 0 },
+        Kind::ServerDraining { reason: reason("restart by an operator"), in_flight: 2 },
+        Kind::ServerRecycling { reason: reason("restart by an operator") },
+        Kind::ServerMemoryHigh { memory_bytes: 9 << 30, limit_bytes: 8 << 30, limit: "soft".to_owned() },
+        Kind::ServerMemoryHigh { memory_bytes: 9 << 30, limit_bytes: 8 << 30, limit: "hard".to_owned() },
+        Kind::ConfigReloaded { changes: Vec::new() },
+        Kind::ConfigReloaded {
+            changes: vec![reason("gateway.max_queue: 64 → 32"), reason("log.level: info → debug")]
+        },
+        Kind::ConfigRejected { reason: reason("config.toml, line 3: this is no TOML") },
+        Kind::NotifyUndelivered { to: "ops".to_owned(), reason: reason("it does not answer") },
         Kind::OperatorRequested { verb: "restart".to_owned() },
         Kind::ServerWoken,
         Kind::ServerPutToSleep { reason: reason("it makes room for coder") },

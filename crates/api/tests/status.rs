@@ -77,6 +77,7 @@ fn full() -> Status {
                 limited_by: Some(LimitedBy::SlowStart),
             }],
         }),
+        degraded: Vec::new(),
         supervisor: Supervisor {
             pid: 4700,
             version: "1.2.3".to_owned(),

@@ -4,7 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::str::FromStr;
 
-use mlx_tree_api::{Event, Status};
+use mlx_tree_api::{Event, Status, Trend};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use tokio::sync::broadcast;
@@ -18,8 +18,12 @@ pub enum Verb {
     Start,
     /// Stop the server and keep it stopped. The tree stays.
     Stop,
-    /// Stop the server if it runs, forget its failures, and start it.
+    /// Forget the server's failures, let it end what it works on, and start it afresh; requests that come meanwhile wait.
     Restart,
+    /// Give the server nothing new, let it end what it works on, and stop it. The tree stays.
+    Drain,
+    /// Read the configuration again and apply what has changed; a server is restarted only if it has to be.
+    Reload,
     /// Forget all failures and close the breaker (systemd's `reset-failed`); a server that was held back is started.
     Reset,
     /// End mlx-tree itself, and the server with it.
@@ -33,6 +37,9 @@ pub struct Done {
     pub verb: Verb,
     /// One sentence for people.
     pub message: String,
+    /// What was done in detail, a line each.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub details: Vec<String>,
 }
 
 /// Why a verb was not carried out.
@@ -52,6 +59,15 @@ pub trait Operator: Clone + Send + Sync + 'static {
     /// The status document of this moment.
     fn status(&self) -> impl Future<Output = Status> + Send;
 
+    /// Whether the tree is alive: a round trip through its root supervisor.
+    fn alive(&self) -> impl Future<Output = bool> + Send;
+
+    /// What has been counted and measured so far, in Prometheus' text format.
+    fn metrics(&self) -> impl Future<Output = String> + Send;
+
+    /// What was measured in the last minutes.
+    fn trend(&self) -> impl Future<Output = Trend> + Send;
+
     /// Carries out `verb`. Resolves when it has been done (for [`Verb::Shutdown`]: when it has begun). Dropping the future
     /// does not undo it.
     fn perform(&self, verb: Verb) -> impl Future<Output = Result<Done, Refusal>> + Send;
@@ -63,11 +79,22 @@ pub trait Operator: Clone + Send + Sync + 'static {
     fn events(&self, seq: u64) -> (Vec<Arc<Event>>, broadcast::Receiver<Arc<Event>>);
 }
 
+// === impl Done ===
+
+impl Done {
+    /// `verb` has been carried out; `message` says how it turned out.
+    #[must_use]
+    pub fn new(verb: Verb, message: impl Into<String>) -> Self {
+        Self { verb, message: message.into(), details: Vec::new() }
+    }
+}
+
 // === impl Verb ===
 
 impl Verb {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Start, Self::Stop, Self::Restart, Self::Reset, Self::Shutdown];
+    pub const ALL: [Self; 7] =
+        [Self::Start, Self::Stop, Self::Restart, Self::Drain, Self::Reload, Self::Reset, Self::Shutdown];
 
     /// The word on the command line and in the path.
     #[must_use]
@@ -76,6 +103,8 @@ impl Verb {
             Self::Start => "start",
             Self::Stop => "stop",
             Self::Restart => "restart",
+            Self::Drain => "drain",
+            Self::Reload => "reload",
             Self::Reset => "reset",
             Self::Shutdown => "shutdown",
         }

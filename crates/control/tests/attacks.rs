@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use mlx_tree_api::{Breaker, BreakerState, Event, Health, Phase, Server, ServerState, Status, Supervisor};
+use mlx_tree_api::{Breaker, BreakerState, Event, Health, Phase, Server, ServerState, Status, Supervisor, Trend};
 use mlx_tree_control::{Access, Client, ClientError, Done, Operator, Refusal, Token, Verb, bind};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -54,8 +54,21 @@ impl Operator for Counting {
             journal: Vec::new(),
             servers: Vec::new(),
             gateway: None,
+            degraded: Vec::new(),
             supervisor: Supervisor { pid: 1, version: "0".to_owned(), uptime_s: 0.0, control: None, state_dir: None },
         }
+    }
+
+    async fn alive(&self) -> bool {
+        true
+    }
+
+    async fn metrics(&self) -> String {
+        String::new()
+    }
+
+    async fn trend(&self) -> Trend {
+        Trend::default()
     }
 
     async fn perform(&self, verb: Verb) -> Result<Done, Refusal> {
@@ -64,7 +77,9 @@ impl Operator for Counting {
             Verb::Reset => {
                 Err(Refusal { code: "nothing_to_reset", message: "nothing has failed".to_owned(), help: None })
             }
-            Verb::Start | Verb::Stop | Verb::Restart | Verb::Shutdown => Ok(Done { verb, message: "done".to_owned() }),
+            Verb::Start | Verb::Stop | Verb::Restart | Verb::Drain | Verb::Reload | Verb::Shutdown => {
+                Ok(Done::new(verb, "done"))
+            }
         }
     }
 

@@ -99,6 +99,12 @@ impl Environment {
         self.variables.get(OsStr::new(name)).map(OsString::as_os_str).filter(|value| !value.is_empty())
     }
 
+    /// The locale for messages, such as `ru_RU.UTF-8`, by the variables and in the order that POSIX names.
+    #[must_use]
+    pub fn locale(&self) -> Option<&str> {
+        ["LC_ALL", "LC_MESSAGES", "LANG"].into_iter().find_map(|name| self.get(name))?.to_str()
+    }
+
     /// The home directory.
     #[must_use]
     pub fn home(&self) -> Option<PathBuf> {

@@ -117,7 +117,7 @@ impl Settings {
             gateway: GatewaySettings::read(&mut reader.section("gateway")),
             fallback: FallbackSettings::read(&mut reader.section("fallback")),
             control: ControlSettings::read(&mut reader.section("control")),
-            log: LogSettings::read(&mut reader.section("log")),
+            log: LogSettings::read(&mut reader.section("log"), environment),
             state_dir,
             data_dir,
         };

@@ -4,9 +4,10 @@
 //! path (actor messages and `watch` channels) never does.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use mlx_tree_api::{Event, Kind, Level};
+use mlx_tree_api::{Event, Fold, Kind, Level, Sample};
 use tokio::sync::broadcast;
 
 /// How many events are kept for those who come late, and how far a live watcher may lag.
@@ -18,9 +19,9 @@ pub struct Bus {
     shared: Arc<Shared>,
 }
 
-#[derive(Debug)]
 struct Shared {
     log: Mutex<Log>,
+    folds: RwLock<Vec<Arc<dyn Fold>>>,
     live: broadcast::Sender<Arc<Event>>,
 }
 
@@ -37,7 +38,7 @@ impl Bus {
     #[must_use]
     pub fn new() -> Self {
         let (live, _) = broadcast::channel(REMEMBERED);
-        Self { shared: Arc::new(Shared { log: Mutex::default(), live }) }
+        Self { shared: Arc::new(Shared { log: Mutex::default(), folds: RwLock::default(), live }) }
     }
 
     /// Publishes that `kind` happened to incarnation `epoch` of `child`, as an event and as a structured log record.
@@ -58,9 +59,26 @@ impl Bus {
             log.recent.push_back(Arc::clone(&event));
             // Sent under the lock, so that every watcher sees the numbers in order.
             let _ = self.shared.live.send(Arc::clone(&event));
+            self.each(|fold| fold.event(&event));
             event
         };
         record(&event);
+    }
+
+    /// Hands every event and every sample from now on to `fold` too, in their order and with none lost.
+    pub fn attach(&self, fold: Arc<dyn Fold>) {
+        self.shared.folds.write().unwrap_or_else(PoisonError::into_inner).push(fold);
+    }
+
+    /// Hands a measurement to those who add it up. Costs next to nothing when nobody does.
+    pub fn sample(&self, sample: &Sample<'_>) {
+        self.each(|fold| fold.sample(sample));
+    }
+
+    fn each(&self, tell: impl Fn(&dyn Fold)) {
+        for fold in self.shared.folds.read().unwrap_or_else(PoisonError::into_inner).iter() {
+            tell(&**fold);
+        }
     }
 
     /// The events from now on. A watcher that lags by more than 1,024 events is told how many it lost.
@@ -76,6 +94,12 @@ impl Bus {
         let log = self.shared.log.lock().unwrap_or_else(PoisonError::into_inner);
         let past = log.recent.iter().filter(|event| event.seq > seq).cloned().collect();
         (past, self.shared.live.subscribe())
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("log", &self.log).finish_non_exhaustive()
     }
 }
 
@@ -121,6 +145,34 @@ mod tests {
         assert_eq!(past.iter().map(|event| event.seq).collect::<Vec<_>>(), [2]);
         let next = live.recv().await.expect("the bus is open");
         assert_eq!((next.seq, next.epoch), (3, 2));
+    }
+
+    #[derive(Default)]
+    struct Sum(Mutex<Vec<String>>);
+
+    impl Fold for Sum {
+        fn event(&self, event: &Event) {
+            self.0.lock().expect("not poisoned").push(format!("{} {}", event.seq, event.kind.name()));
+        }
+
+        fn sample(&self, sample: &Sample<'_>) {
+            self.0.lock().expect("not poisoned").push(format!("{sample:?}"));
+        }
+    }
+
+    #[test]
+    fn a_fold_hears_everything_in_order() {
+        let (bus, sum) = (Bus::new(), Arc::new(Sum::default()));
+        bus.emit("server", 1, Kind::ServerLoading);
+        bus.attach(Arc::clone(&sum) as Arc<dyn Fold>);
+        for _ in 0..2 * REMEMBERED {
+            bus.emit("server", 1, Kind::HealthMonitoring);
+        }
+        bus.sample(&Sample::Tokens { server: "server", count: 3 });
+        let heard = sum.0.lock().expect("not poisoned");
+        assert_eq!(heard.len(), 2 * REMEMBERED + 1);
+        assert_eq!(heard[0], "2 health.monitoring");
+        assert_eq!(heard[2 * REMEMBERED], r#"Tokens { server: "server", count: 3 }"#);
     }
 
     #[test]

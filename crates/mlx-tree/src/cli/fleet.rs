@@ -23,7 +23,7 @@ pub(crate) async fn perform(tree: &Tree, verb: Verb) -> Option<Result<Done, Refu
         Verb::Stop => (Each::Stop, "are stopped; `mlx-tree start` lets them run again"),
         Verb::Restart => (Each::Restart, "have been restarted; those that sleep go on sleeping"),
         Verb::Reset => (Each::Reset, "have a clean record"),
-        Verb::Shutdown => return None,
+        Verb::Drain | Verb::Reload | Verb::Shutdown => return None,
     };
     let count = tree.servers().len();
     let mut under_way = JoinSet::new();
@@ -40,7 +40,7 @@ pub(crate) async fn perform(tree: &Tree, verb: Verb) -> Option<Result<Done, Refu
     }
     Some(match refused {
         Some(refusal) => Err(refusal),
-        None => Ok(Done { verb, message: format!("{count} servers {said}") }),
+        None => Ok(Done::new(verb, format!("{count} servers {said}"))),
     })
 }
 

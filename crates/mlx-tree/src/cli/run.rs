@@ -1,25 +1,28 @@
 //! The main job: the tree in the foreground, from the first line to the exit code.
 
-use std::io::{self, IsTerminal as _, Write as _};
+mod plane;
+mod signals;
+
+use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use mlx_tree::api::{Event, Language, Status};
-use mlx_tree::control::{self, Access, Bound, Done, Operator, Refusal, ServeError, Token, Verb};
+use mlx_tree::control::{self, Access, Bound, ServeError, Token};
 use mlx_tree::process::limits::raise_open_files;
 use mlx_tree::process::state::InstanceError;
 use mlx_tree::provision::Progress as _;
 use mlx_tree::provision::python::{Origin, Python};
-use mlx_tree::settings::{self, LogFormat, ServerKind};
+use mlx_tree::settings::{LogFormat, ServerKind};
 use mlx_tree::supervision::SupervisorExit;
-use mlx_tree::tree::{self, TreeError, VerbError};
+use mlx_tree::tree::TreeError;
 use mlx_tree::workers::bus::Bus;
 use mlx_tree::{Builder, DEMO_KIND, DEMO_MODEL, DEMO_NOTE, Door, Prepared, StartError, Tree};
-use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::{Notify, broadcast};
+use tokio::sync::Notify;
 
+use self::plane::Plane;
+pub(super) use self::plane::refusal;
+use self::signals::{End, Signals};
 use super::banner::{Banner, row};
-use super::fleet;
 use super::logging::{self, Format};
 use super::progress::Shown;
 use super::report::{Code, Report};
@@ -59,11 +62,7 @@ pub(crate) async fn run(loaded: Loaded, what: What) -> Result<Code, Report> {
     if format == Format::Narration {
         greet(&loaded, clients, bound.address(), &prepared, what);
         let (past, live) = bus.replay_after(0);
-        let language = match loaded.settings.log.language {
-            settings::Language::En => Language::En,
-            settings::Language::Ru => Language::Ru,
-        };
-        tokio::spawn(logging::tell(past, live, language));
+        tokio::spawn(logging::tell(past, live, loaded.language()));
     }
     let tree = builder.launch_with(prepared, instance, door).await.map_err(refused)?;
     let plane = Plane { tree: tree.clone(), control: bound.address(), shutdown: Arc::new(Notify::new()) };
@@ -213,136 +212,4 @@ fn refused(error: StartError) -> Report {
         StartError::Server(_) => (Code::Escalated, None),
     };
     Report::new(code, error).maybe_help(help)
-}
-
-/// Who wants the program to end.
-#[derive(Debug, Clone, Copy)]
-enum End {
-    Interrupt,
-    Terminate,
-    Asked,
-}
-
-impl End {
-    const fn code(self) -> Code {
-        match self {
-            Self::Interrupt => Code::Interrupted,
-            Self::Terminate | Self::Asked => Code::Ok,
-        }
-    }
-
-    const fn second_code(self) -> Code {
-        match self {
-            Self::Interrupt => Code::Interrupted,
-            Self::Terminate | Self::Asked => Code::Terminated,
-        }
-    }
-}
-
-/// The signals that end the program.
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-    hangup: Signal,
-    /// Whether there was a terminal at the start. When it hangs up, its descriptor is no terminal any more.
-    terminal: bool,
-}
-
-// === impl Signals ===
-
-impl Signals {
-    fn listen() -> Result<Self, Report> {
-        let listen = |kind| signal(kind).map_err(|error| Report::new(Code::Bug, error));
-        Ok(Self {
-            interrupt: listen(SignalKind::interrupt())?,
-            terminate: listen(SignalKind::terminate())?,
-            hangup: listen(SignalKind::hangup())?,
-            terminal: io::stdin().is_terminal(),
-        })
-    }
-
-    async fn next(&mut self) -> End {
-        loop {
-            tokio::select! {
-                _ = self.interrupt.recv() => return End::Interrupt,
-                _ = self.terminate.recv() => return End::Terminate,
-                _ = self.hangup.recv() => {
-                    // A terminal that is gone means stop. Under an init system it means "read your configuration again",
-                    // and dying of it would be the wrong answer.
-                    if self.terminal {
-                        return End::Terminate;
-                    }
-                    tracing::warn!("SIGHUP: there is no reload; restart mlx-tree for a changed configuration");
-                }
-            }
-        }
-    }
-}
-
-/// The tree, as the control plane sees it.
-#[derive(Clone)]
-struct Plane {
-    tree: Tree,
-    control: SocketAddr,
-    shutdown: Arc<Notify>,
-}
-
-impl Operator for Plane {
-    async fn status(&self) -> Status {
-        let mut status = self.tree.status().await;
-        status.supervisor.control = Some(format!("http://{}", self.control));
-        status
-    }
-
-    async fn perform(&self, verb: Verb) -> Result<Done, Refusal> {
-        if self.tree.servers().len() > 1
-            && let Some(outcome) = fleet::perform(&self.tree, verb).await
-        {
-            return outcome;
-        }
-        let done = |message: String| Ok(Done { verb, message });
-        match verb {
-            Verb::Start => self.tree.start_server().await.map_err(|error| refusal(&error))?,
-            Verb::Stop => {
-                self.tree.stop_server().await.map_err(|error| refusal(&error))?;
-                return done("the server is stopped; `mlx-tree start` starts it again".to_owned());
-            }
-            Verb::Restart => self.tree.restart_server().await.map_err(|error| refusal(&error))?,
-            Verb::Reset => {
-                self.tree.reset().await;
-                return done("failures forgotten, breaker closed".to_owned());
-            }
-            Verb::Shutdown => {
-                self.shutdown.notify_one();
-                return done("mlx-tree is ending".to_owned());
-            }
-        }
-        let status = self.tree.status().await;
-        let pid = status.process_pid.map_or_else(String::new, |pid| format!(" (pid {pid})"));
-        done(format!("the server is ready{pid}"))
-    }
-
-    fn logs(&self) -> (Vec<String>, broadcast::Receiver<String>) {
-        tree::Tree::logs(&self.tree)
-    }
-
-    fn events(&self, seq: u64) -> (Vec<Arc<Event>>, broadcast::Receiver<Arc<Event>>) {
-        tree::Tree::events(&self.tree, seq)
-    }
-}
-
-pub(super) fn refusal(error: &VerbError) -> Refusal {
-    let (code, help) = match error {
-        VerbError::NotReady { .. } => {
-            ("not_ready", Some("it is tried again as the policy says; see `mlx-tree status`"))
-        }
-        VerbError::Held { .. } => {
-            ("held", Some("`mlx-tree restart` starts it now; `mlx-tree status` says why it waits"))
-        }
-        VerbError::Stopped => ("stopped", None),
-        VerbError::Kept => ("kept", Some("`mlx-tree stop` stops it")),
-        VerbError::Stuck => ("stuck", Some("only the kernel can let go of it: look at its disk and driver, or reboot")),
-        VerbError::Gone => ("gone", None),
-    };
-    Refusal { code, message: error.to_string(), help: help.map(str::to_owned) }
 }

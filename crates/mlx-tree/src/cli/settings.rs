@@ -1,5 +1,6 @@
 //! Settings for the commands: from all layers, with the flags on top.
 
+use mlx_tree::api::Language;
 use mlx_tree::settings::{self, ConfigErrors, Environment, Flag, Settings, Sources};
 
 use super::arguments::{LogFormat, SettingsArguments};
@@ -10,6 +11,18 @@ use super::report::{Code, Report};
 pub(crate) struct Loaded {
     pub(crate) settings: Settings,
     pub(crate) environment: Environment,
+}
+
+// === impl Loaded ===
+
+impl Loaded {
+    /// The language that people are spoken to in.
+    pub(crate) const fn language(&self) -> Language {
+        match self.settings.log.language {
+            settings::Language::En => Language::En,
+            settings::Language::Ru => Language::Ru,
+        }
+    }
 }
 
 /// Reads all layers.

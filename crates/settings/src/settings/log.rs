@@ -1,12 +1,13 @@
 //! `[log]`: what mlx-tree says.
 
+use crate::Environment;
 use crate::reader::Section;
 use crate::value::{Choice, choice};
 
 /// What mlx-tree says, and how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LogSettings {
-    /// The language of the narration.
+    /// The language that people are spoken to in: the one of the configuration, or that of the environment.
     pub language: Language,
     /// The form of the log.
     pub format: LogFormat,
@@ -14,7 +15,7 @@ pub struct LogSettings {
     pub level: LogLevel,
 }
 
-/// A language of the narration.
+/// A language that people are spoken to in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Language {
     /// English.
@@ -49,13 +50,23 @@ pub enum LogLevel {
     Trace,
 }
 
+/// A language, or whichever the environment names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    OfEnvironment,
+    This(Language),
+}
+
 impl LogSettings {
-    pub(super) fn read(section: &mut Section<'_, '_>) -> Self {
-        Self {
-            language: section.read("language", choice),
-            format: section.read("format", choice),
-            level: section.read("level", choice),
-        }
+    pub(super) fn read(section: &mut Section<'_, '_>, environment: &Environment) -> Self {
+        let language = match section.read("language", choice) {
+            Wanted::This(language) => language,
+            Wanted::OfEnvironment if environment.locale().is_some_and(|locale| locale.starts_with("ru")) => {
+                Language::Ru
+            }
+            Wanted::OfEnvironment => Language::En,
+        };
+        Self { language, format: section.read("format", choice), level: section.read("level", choice) }
     }
 }
 
@@ -69,8 +80,9 @@ impl LogLevel {
     }
 }
 
-impl Choice for Language {
-    const WORDS: &'static [(&'static str, Self)] = &[("en", Self::En), ("ru", Self::Ru)];
+impl Choice for Wanted {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("auto", Self::OfEnvironment), ("en", Self::This(Language::En)), ("ru", Self::This(Language::Ru))];
 }
 
 impl Choice for LogFormat {

@@ -41,7 +41,7 @@ fn everything_that_is_wrong_in_any_layer_is_reported_at_once() {
 
     log.language = "de"  (from --language)
       this is none of the known words
-      help: one of "en", "ru"
+      help: one of "auto", "en", "ru"
 
     server.prot = 1  (from ~/.config/mlx-tree/config.toml)
       there is no such key

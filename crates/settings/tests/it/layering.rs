@@ -10,6 +10,19 @@ use mlx_tree_settings::{Environment, Language, Origin, Preload, PythonChoice, Re
 use crate::support::User;
 
 #[test]
+fn the_language_is_that_of_the_environment_unless_the_configuration_names_one() {
+    let language = |variables: &[(&str, &str)]| {
+        let environment = Environment::from_variables(variables.iter().copied()).with("HOME", "/home/me");
+        load(&Sources::new(environment)).expect("it is valid").settings.log.language
+    };
+    assert_eq!(language(&[("LANG", "ru_RU.UTF-8")]), Language::Ru);
+    assert_eq!(language(&[("LANG", "ru_RU.UTF-8"), ("LC_ALL", "C.UTF-8")]), Language::En);
+    assert_eq!(language(&[("LANG", "ru_RU.UTF-8"), ("LC_MESSAGES", ""), ("LC_ALL", "")]), Language::Ru);
+    assert_eq!(language(&[("LANG", "ru_RU.UTF-8"), ("MLX_TREE__LOG__LANGUAGE", "en")]), Language::En);
+    assert_eq!(language(&[("MLX_TREE__LOG__LANGUAGE", "ru")]), Language::Ru);
+}
+
+#[test]
 fn without_any_configuration_the_documented_numbers_hold() {
     let user = User::new();
     let settings = user.loaded().settings;

@@ -62,6 +62,7 @@ pub(super) async fn compose(inner: &Inner) -> api::Status {
         servers,
         // The tree has no gateway of its own: the program adds what it knows of its child.
         gateway: None,
+        degraded: Vec::new(),
         supervisor: api::Supervisor {
             pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -47,6 +47,7 @@ fn ready() -> Status {
         last_exit: None,
         journal: Vec::new(),
         servers: Vec::new(),
+        degraded: Vec::new(),
         gateway: Some(Gateway {
             url: "http://127.0.0.1:8080".to_owned(),
             in_flight: 2,

@@ -1,0 +1,1 @@
+//! What has been counted and measured: events and samples in, Prometheus text and trends out.

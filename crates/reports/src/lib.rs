@@ -1,0 +1,1 @@
+//! Why a server went down: a report for every exit, kept in files, and told in plain words.

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use mlx_tree_api::Kind;
+use mlx_tree_api::{Kind, Sample};
 use tokio::time::Instant;
 
 /// A server as the gateway sees it: the one fact that its gate goes by, stamped with the incarnation.
@@ -82,6 +82,11 @@ pub trait Observer: Send + Sync + 'static {
 
     /// Something happened to a request.
     fn tell(&self, server: &str, epoch: u64, kind: Kind);
+
+    /// Something has been measured. Called for every token, so it must be quick.
+    fn sample(&self, sample: &Sample<'_>) {
+        let _ = sample;
+    }
 }
 
 /// An observer that looks away; for tests.

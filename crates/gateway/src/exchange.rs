@@ -23,6 +23,7 @@ mod labels;
 mod life;
 mod relay;
 pub mod verdict;
+mod visit;
 mod whole;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -40,6 +41,7 @@ use crate::front::RequestId;
 use crate::request::{Ask, Delivery, Digest};
 
 use life::Life;
+pub(crate) use visit::Visit;
 
 /// How long connecting to a server on this machine may take.
 const CONNECT: Duration = Duration::from_secs(5);

@@ -14,6 +14,7 @@ mod residency;
 pub mod server;
 mod task;
 pub mod tree;
+mod usage;
 
 /// The id of the supervised server in the tree.
 pub const SERVER: &str = "server";

@@ -6,15 +6,18 @@ use bytes::Bytes;
 use hyper::StatusCode;
 use hyper::header::CONTENT_TYPE;
 use hyper::http::uri::PathAndQuery;
+use mlx_tree_api::AttemptEnd;
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::verdict::Fault;
+use super::visit::Visit;
 use super::{CONNECT, Common, Ending, Route, SETTLE};
 use crate::admission::{End, Outcome, Permit};
 use crate::answer::chunk::{self, Reading};
 use crate::answer::sse::{Event, Parser};
+use crate::front::RequestId;
 use crate::request::{Ask, Endpoint, Wire};
 use crate::upstream::{self, Accept, Call, ConnectError, Connection, Frame, Verb};
 
@@ -37,6 +40,7 @@ const NOTICED_AFTER: u32 = 3;
 pub(super) struct Running {
     pub(super) first: First,
     line: Line,
+    visit: Visit,
 }
 
 /// What an answer begins with.
@@ -80,7 +84,30 @@ struct Held {
 }
 
 /// Begins an attempt: resolves when there is something of an answer.
-pub(super) async fn begin(common: &Common, route: &Route, ask: &Ask, permit: Permit) -> Result<Running, Fault> {
+pub(super) async fn begin(
+    common: &Common,
+    route: &Route,
+    ask: &Ask,
+    permit: Permit,
+    id: &RequestId,
+) -> Result<Running, Fault> {
+    let mut visit = Visit::new(common.observer.clone(), route.server.clone(), permit.epoch(), id.clone());
+    match open(common, route, ask, permit, &mut visit).await {
+        Ok((first, line)) => Ok(Running { first, line, visit }),
+        Err(fault) => {
+            visit.failed(&fault);
+            Err(fault)
+        }
+    }
+}
+
+async fn open(
+    common: &Common,
+    route: &Route,
+    ask: &Ask,
+    permit: Permit,
+    visit: &mut Visit,
+) -> Result<(First, Line), Fault> {
     let mut held = Held {
         permit: Some(permit),
         grace: Duration::MAX,
@@ -93,6 +120,7 @@ pub(super) async fn begin(common: &Common, route: &Route, ask: &Ask, permit: Per
         Wire::Whole => Accept::Json,
     };
     let call = Call { verb: Verb::Post(ask.upstream.clone()), path: path(ask.endpoint), accept };
+    visit.begin();
     let calling = timeout(common.stall_timeout, connection.call(call));
     let attempt = match held.alive(calling).await? {
         Ok(Ok(attempt)) => attempt,
@@ -120,7 +148,7 @@ pub(super) async fn begin(common: &Common, route: &Route, ask: &Ask, permit: Per
             return Err(Fault::Bad("it has another content type than was asked for".to_owned()));
         }
     };
-    Ok(Running { first, line })
+    Ok((first, line))
 }
 
 /// A connection. While there is no descriptor for one, nothing has been lost yet: somebody will give one back.
@@ -152,16 +180,23 @@ const fn path(endpoint: Endpoint) -> PathAndQuery {
 impl Running {
     /// What comes next.
     pub(super) async fn next(&mut self, common: &Common, route: &Route) -> Result<Next, Fault> {
-        self.line.next(common, route).await
+        let next = self.line.next(common, route).await;
+        if let Err(fault) = &next {
+            self.visit.failed(fault);
+        }
+        next
     }
 
     /// What a close means that came before the answer was whole.
     pub(super) async fn cut(mut self) -> Fault {
-        self.line.permit.broken(&"it ended before it was whole").await
+        let fault = self.line.permit.broken(&"it ended before it was whole").await;
+        self.visit.failed(&fault);
+        fault
     }
 
     /// The permit, of an answer that is whole.
     pub(super) fn into_permit(mut self) -> Option<Permit> {
+        self.visit.end(AttemptEnd::Answered);
         self.line.permit.permit.take()
     }
 }

@@ -61,7 +61,7 @@ impl Life {
     pub(super) async fn first_event(&mut self, level: Level) -> Result<Running, Refusal> {
         loop {
             let permit = self.admit(level).await?;
-            let fault = match begin(&self.common, &self.route, &self.ask, permit).await {
+            let fault = match begin(&self.common, &self.route, &self.ask, permit, &self.caller.id).await {
                 Ok(running) => return Ok(running),
                 Err(fault) => fault,
             };

@@ -3,15 +3,16 @@
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::http::uri::PathAndQuery;
 use hyper::{Method, Response};
+use mlx_tree_api::AttemptEnd;
 use serde_json::{Map, Value};
 use tokio::time::{Instant, timeout};
 
 use crate::admission::{Entry, Outcome, Standing};
 use crate::answer::Body;
-use crate::exchange::{Common, Route, SETTLE};
+use crate::exchange::{Common, Route, SETTLE, Visit};
 use crate::front::Incoming;
 use crate::request::Catalogue;
-use crate::upstream::{self, Accept, Call, End, Frame, Verb};
+use crate::upstream::{self, Accept, Call, Connection, End, Frame, Verb};
 use crate::{Code, Refusal};
 
 /// How much of an answer is taken.
@@ -51,33 +52,27 @@ async fn pass(
     let permit = route.gate.enter(entry).await?;
     // It is not put to sleep meanwhile.
     let _use = common.observer.in_use(&route.server);
-    let crashed = |why: String| Refusal::new(Code::BackendCrashed, format!("the server did not answer: {why}"));
     let connection =
-        upstream::connect(permit.address(), common.stall_timeout).await.map_err(|why| crashed(why.to_string()))?;
-    let calling = connection.call(Call { verb, path, accept: Accept::Json });
-    let mut attempt = match timeout(common.stall_timeout, calling).await {
-        Ok(called) => called.map_err(|why| crashed(why.to_string()))?,
-        Err(_) => return Err(Refusal::new(Code::UpstreamTimeout, "the server said nothing for too long")),
-    };
-    let mut body = Vec::new();
-    let end = loop {
-        match timeout(common.stall_timeout, attempt.body.frame()).await {
-            Ok(Ok(Frame::Data(bytes))) if body.len() + bytes.len() <= ANSWER_LIMIT => body.extend_from_slice(&bytes),
-            Ok(Ok(Frame::Data(_))) => {
-                return Err(Refusal::new(Code::BadUpstreamResponse, "the server's answer is too large"));
+        upstream::connect(permit.address(), common.stall_timeout).await.map_err(|why| crashed(&why.to_string()))?;
+    let mut visit = Visit::new(common.observer.clone(), route.server.clone(), permit.epoch(), incoming.id);
+    visit.begin();
+    let (mut attempt, body) = match hear(common, connection, Call { verb, path, accept: Accept::Json }).await {
+        Ok((attempt, body, End::Eof)) if attempt.status.is_success() && !is_whole_json(&body) => {
+            // A server that is killed ends its answer just like one that is done. Its death is known a moment later.
+            if timeout(SETTLE, permit.gone()).await.is_ok() {
+                visit.end(AttemptEnd::Broken);
+                permit.finish(Outcome::BackendDied);
+                return Err(crashed("it went down while it answered"));
             }
-            Ok(Ok(Frame::End(end))) => break end,
-            Ok(Err(broken)) => return Err(crashed(broken.to_string())),
-            Err(_) => return Err(Refusal::new(Code::UpstreamTimeout, "the server said nothing for too long")),
+            (attempt, body)
+        }
+        Ok((attempt, body, End::Eof | End::Framed)) => (attempt, body),
+        Err(refusal) => {
+            visit.end(AttemptEnd::Broken);
+            return Err(refusal);
         }
     };
-    if end == End::Eof && attempt.status.is_success() && !is_whole_json(&body) {
-        // A server that is killed ends its answer just like one that is done. Its death is known a moment later.
-        if timeout(SETTLE, permit.gone()).await.is_ok() {
-            permit.finish(Outcome::BackendDied);
-            return Err(crashed("it went down while it answered".to_owned()));
-        }
-    }
+    visit.end(AttemptEnd::Answered);
     // No completion: it does not show that the server generates.
     permit.finish(Outcome::Failed);
     common.observer.progressed(&route.server);
@@ -86,6 +81,32 @@ async fn pass(
     let kind = attempt.headers.remove(CONTENT_TYPE).unwrap_or(HeaderValue::from_static("application/octet-stream"));
     response.headers_mut().insert(CONTENT_TYPE, kind);
     Ok(response)
+}
+
+/// The server's answer, all of it.
+async fn hear(
+    common: &Common,
+    connection: Connection,
+    call: Call,
+) -> Result<(upstream::Attempt, Vec<u8>, End), Refusal> {
+    let silent = |_| Refusal::new(Code::UpstreamTimeout, "the server said nothing for too long");
+    let called = timeout(common.stall_timeout, connection.call(call)).await.map_err(silent)?;
+    let mut attempt = called.map_err(|why| crashed(&why.to_string()))?;
+    let mut body = Vec::new();
+    loop {
+        match timeout(common.stall_timeout, attempt.body.frame()).await.map_err(silent)? {
+            Ok(Frame::Data(bytes)) if body.len() + bytes.len() <= ANSWER_LIMIT => body.extend_from_slice(&bytes),
+            Ok(Frame::Data(_)) => {
+                return Err(Refusal::new(Code::BadUpstreamResponse, "the server's answer is too large"));
+            }
+            Ok(Frame::End(end)) => return Ok((attempt, body, end)),
+            Err(broken) => return Err(crashed(&broken.to_string())),
+        }
+    }
+}
+
+fn crashed(why: &str) -> Refusal {
+    Refusal::new(Code::BackendCrashed, format!("the server did not answer: {why}"))
 }
 
 /// Whether it says by itself that all of it is there.

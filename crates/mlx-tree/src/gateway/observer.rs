@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::OnceLock;
 
-use mlx_tree_api::Kind;
+use mlx_tree_api::{Kind, Sample};
 use mlx_tree_gateway::Observer;
 use mlx_tree_workers::bus::Bus;
 use mlx_tree_workers::tree::{ServerHandle, Start, Tree};
@@ -68,5 +68,9 @@ impl Observer for TreeObserver {
 
     fn tell(&self, _server: &str, epoch: u64, kind: Kind) {
         self.bus.emit(GATEWAY, epoch, kind);
+    }
+
+    fn sample(&self, sample: &Sample<'_>) {
+        self.bus.sample(sample);
     }
 }

@@ -16,6 +16,7 @@ use crate::bus::Bus;
 use crate::health::Served;
 use crate::residency;
 use crate::server::LogBook;
+use crate::usage;
 
 /// How far a watcher of the supervisors' events may lag.
 const EVENTS: usize = 1024;
@@ -76,6 +77,7 @@ impl Tree {
         tell_of_other_children(heard, name, bus.clone());
         for server in &servers {
             tokio::spawn(follow(Arc::clone(server), supervisor.clone()));
+            tokio::spawn(usage::measure(Arc::clone(server), supervisor.clone()));
         }
         if held {
             let down = |state: &ChildState| *state == ChildState::Down;

@@ -7,6 +7,7 @@ mod error_body;
 mod event;
 mod fallback;
 mod narrate;
+mod probed;
 mod sample;
 mod states;
 mod status;
@@ -16,6 +17,7 @@ pub use error_body::ErrorBody;
 pub use event::{Event, Kind, Level};
 pub use fallback::{FallbackModel, FallbackUse, FallbackView};
 pub use narrate::{Language, narrate};
+pub use probed::{Probed, Verdict};
 pub use sample::{AttemptEnd, Fold, Probe, ProbeOutcome, RequestOutcome, Sample};
 pub use states::{BreakerState, ChildState, FallbackState, Phase, ServerState};
 pub use status::{

@@ -77,7 +77,9 @@ impl Token {
         differences == 0 && ours.len() == theirs.len()
     }
 
-    pub(crate) fn secret(&self) -> &str {
+    /// The secret itself, for whoever shows it to its owner or presents it.
+    #[must_use]
+    pub fn secret(&self) -> &str {
         &self.0
     }
 }

@@ -1,12 +1,15 @@
 //! The asking end, for the same user's commands.
 
+mod events;
+
 use std::path::Path;
 use std::time::Duration;
 
-use mlx_tree_api::{ErrorBody, Status};
+use mlx_tree_api::{ErrorBody, Status, Trend};
 use reqwest::{RequestBuilder, Response, StatusCode};
 
-use crate::{Access, AccessError, Done, Verb};
+pub use self::events::{Events, Heard, Position};
+use crate::{Access, AccessError, Done, Token, Verb};
 
 /// A reader must be answered quickly; it waits for nothing.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
@@ -45,6 +48,14 @@ pub enum ClientError {
         /// Why.
         source: reqwest::Error,
     },
+    /// It told an event that cannot be understood: another version.
+    #[error("an event of {url} cannot be understood")]
+    Garbled {
+        /// Where it came from.
+        url: String,
+        /// Why.
+        source: serde_json::Error,
+    },
 }
 
 // === impl Client ===
@@ -76,6 +87,35 @@ impl Client {
         answer.json().await.map_err(|source| self.malformed(source))
     }
 
+    /// What was measured in the last minutes.
+    ///
+    /// # Errors
+    /// When mlx-tree cannot be asked.
+    pub async fn trend(&self) -> Result<Trend, ClientError> {
+        let answer = self.send(self.http.get(self.url("/trend")).timeout(READ_TIMEOUT)).await?;
+        answer.json().await.map_err(|source| self.malformed(source))
+    }
+
+    /// What was counted and measured so far, in Prometheus' text format.
+    ///
+    /// # Errors
+    /// When mlx-tree cannot be asked.
+    pub async fn metrics(&self) -> Result<String, ClientError> {
+        let answer = self.send(self.http.get(self.url("/metrics")).timeout(READ_TIMEOUT)).await?;
+        answer.text().await.map_err(|source| self.malformed(source))
+    }
+
+    /// The events after `from`, remembered ones first, and then those to come. `0` is the beginning. When the stream ends, a
+    /// caller goes on with [`Events::position`].
+    ///
+    /// # Errors
+    /// When mlx-tree cannot be asked.
+    pub async fn events(&self, from: impl Into<Position>) -> Result<Events, ClientError> {
+        let path = format!("/events?{}", from.into().query());
+        let request = self.http.get(self.url(&path)).header("accept", "text/event-stream");
+        Ok(Events::new(self.send(request).await?, self.access.url.clone()))
+    }
+
     /// Has `verb` carried out, and waits for that however long it takes.
     ///
     /// # Errors
@@ -99,6 +139,18 @@ impl Client {
     #[must_use]
     pub const fn pid(&self) -> u32 {
         self.access.pid
+    }
+
+    /// Where it answers.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        &self.access.url
+    }
+
+    /// The token that the verbs and the logs need.
+    #[must_use]
+    pub const fn token(&self) -> &Token {
+        &self.access.token
     }
 
     async fn send(&self, request: RequestBuilder) -> Result<Response, ClientError> {

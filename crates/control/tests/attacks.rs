@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use mlx_tree_api::{Breaker, BreakerState, Event, Health, Phase, Server, ServerState, Status, Supervisor, Trend};
-use mlx_tree_control::{Access, Client, ClientError, Done, Operator, Refusal, Token, Verb, bind};
+use mlx_tree_api::{Breaker, BreakerState, Event, Health, Kind, Phase, Server, ServerState, Status, Supervisor, Trend};
+use mlx_tree_control::{Access, Client, ClientError, Done, Events, Heard, Operator, Refusal, Token, Verb, bind};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::broadcast;
@@ -87,9 +87,14 @@ impl Operator for Counting {
         (vec!["one".to_owned(), "two".to_owned(), "three".to_owned()], self.lines.subscribe())
     }
 
-    fn events(&self, _seq: u64) -> (Vec<Arc<Event>>, broadcast::Receiver<Arc<Event>>) {
-        (Vec::new(), self.events.subscribe())
+    fn events(&self, seq: u64) -> (Vec<Arc<Event>>, broadcast::Receiver<Arc<Event>>) {
+        ((seq + 1..=3).map(event).collect(), self.events.subscribe())
     }
+}
+
+fn event(seq: u64) -> Arc<Event> {
+    let at = "2026-01-01T00:00:00Z".to_owned();
+    Arc::new(Event { seq, at, child: "server".to_owned(), epoch: 1, kind: Kind::ServerLoading })
 }
 
 struct Plane {
@@ -97,6 +102,7 @@ struct Plane {
     token: Token,
     performed: Arc<AtomicUsize>,
     lines: broadcast::Sender<String>,
+    events: broadcast::Sender<Arc<Event>>,
 }
 
 async fn plane() -> Plane {
@@ -105,9 +111,9 @@ async fn plane() -> Plane {
     let performed = Arc::new(AtomicUsize::new(0));
     let (lines, _) = broadcast::channel(8);
     let (events, _) = broadcast::channel(8);
-    let operator = Counting { performed: Arc::clone(&performed), lines: lines.clone(), events };
+    let operator = Counting { performed: Arc::clone(&performed), lines: lines.clone(), events: events.clone() };
     tokio::spawn(bound.serve(operator, token.clone(), std::future::pending()));
-    Plane { address, token, performed, lines }
+    Plane { address, token, performed, lines, events }
 }
 
 impl Plane {
@@ -209,12 +215,12 @@ async fn s3_nothing_changes_without_post_json_and_the_token() {
 #[tokio::test]
 async fn the_logs_are_for_the_owner_only() {
     let plane = plane().await;
-    for path in ["/logs", "/events"] {
-        assert_eq!(
-            plane.send(&format!("GET {path} HTTP/1.1\r\nhost: localhost:{{port}}\r\n\r\n")).await,
-            401,
-            "{path}"
-        );
+    let ask = |path: &str| format!("GET {path} HTTP/1.1\r\nhost: localhost:{{port}}\r\n\r\n");
+    for path in ["/logs", "/logs?follow=true&lines=3"] {
+        assert_eq!(plane.send(&ask(path)).await, 401, "{path}");
+    }
+    for path in ["/status", "/events", "/trend", "/metrics", "/livez", "/readyz", "/healthz"] {
+        assert_eq!(plane.send(&ask(path)).await, 200, "{path}");
     }
 }
 
@@ -239,6 +245,38 @@ async fn the_same_user_needs_no_configuration() {
     assert_eq!(following.chunk().await.expect("read").expect("a line"), "three\n");
     plane.lines.send("four".to_owned()).expect("somebody listens");
     assert_eq!(following.chunk().await.expect("read").expect("a line"), "four\n");
+}
+
+#[tokio::test]
+async fn a_reader_of_events_goes_on_where_it_was_and_is_told_what_it_missed() {
+    async fn heard(events: &mut Events) -> Heard {
+        events.next().await.expect("understood").expect("more")
+    }
+    let (plane, dir) = (plane().await, tempfile::tempdir().expect("a directory"));
+    let client = |plane: &Plane| {
+        let access = Access { url: format!("http://{}", plane.address), pid: 42, token: plane.token.clone() };
+        access.publish(dir.path()).expect("published");
+        Client::from_state_dir(dir.path()).expect("found")
+    };
+    let mut events = client(&plane).events(1).await.expect("answered");
+    for seq in 2..=3 {
+        assert_eq!(heard(&mut events).await, Heard::Event(Box::new((*event(seq)).clone())));
+    }
+    plane.events.send(event(4)).expect("somebody listens");
+    assert_eq!(heard(&mut events).await, Heard::Event(Box::new((*event(4)).clone())));
+    // Another mlx-tree, which has not come so far, and then one that has.
+    for from in [events.position(), 3.into()] {
+        let other = self::plane().await;
+        let run = format!("{from:?}");
+        let mut again = client(&other).events(from).await.expect("answered");
+        if run.contains("Some") {
+            assert_eq!(heard(&mut again).await, Heard::Restarted);
+            assert!(matches!(heard(&mut again).await, Heard::Event(event) if event.seq == 1));
+        } else {
+            other.events.send(event(4)).expect("somebody listens");
+            assert!(matches!(heard(&mut again).await, Heard::Event(event) if event.seq == 4));
+        }
+    }
 }
 
 #[tokio::test]

@@ -65,7 +65,9 @@ fn failed(error: ClientError) -> Report {
             format!("see whether process {pid} is still alive")
         }),
         ClientError::Refused(body) => body.help.clone(),
-        ClientError::Malformed { .. } => Some("is it an mlx-tree of another version?".to_owned()),
+        ClientError::Malformed { .. } | ClientError::Garbled { .. } => {
+            Some("is it an mlx-tree of another version?".to_owned())
+        }
     };
     Report::new(Code::Failed, error).maybe_help(help)
 }

@@ -1,0 +1,174 @@
+//! `GET /events`: what has happened and what happens, as server-sent events or as a JSON document a line.
+//!
+//! ```text
+//! where the reader is            what comes first
+//! nowhere, or at our number n    what is remembered above n
+//! below what is remembered       `lost` with the count, then all that is remembered
+//! of another run, or above ours  `restarted`, then all that is remembered
+//! ```
+//!
+//! *Architecture Invariant:* between what is remembered and what happens next, no event is left out or told twice.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{Query, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::response::{IntoResponse as _, Response};
+use futures_util::stream;
+use mlx_tree_api::Event;
+use serde::Deserialize;
+use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::time::timeout;
+
+use super::Plane;
+use crate::Operator;
+
+/// The header that names the run of mlx-tree whose events these are.
+pub(crate) const RUN: HeaderName = HeaderName::from_static("mlx-tree-run");
+
+/// A reader that hears nothing for longer may take the connection for dead.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+
+/// So soon a browser should come back when a stream has ended, in milliseconds.
+const RETRY_MS: u32 = 2000;
+
+/// Which events are wanted, and from where on.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Wanted {
+    /// Only events above this number.
+    after: Option<u64>,
+    /// The run in which that number was seen.
+    run: Option<String>,
+    /// Of what is remembered, so many of the latest.
+    lines: Option<usize>,
+    /// Whether the answer stays open for what is to come. By itself a stream of server-sent events does, and lines do not.
+    follow: Option<bool>,
+}
+
+/// How events are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Sse,
+    Lines,
+}
+
+/// One thing that a reader is told.
+#[derive(Debug, Clone, PartialEq)]
+enum Told {
+    /// Which run this is, and the number of its latest event.
+    Hello { run: Arc<str>, latest: u64 },
+    /// The reader's number is of an earlier run: what follows begins with the first event that is remembered.
+    Restarted,
+    /// So many events that the reader wanted are remembered no more.
+    Lost(u64),
+    /// It happened.
+    Event(Arc<Event>),
+    /// Nothing happened for a while.
+    Heartbeat,
+}
+
+pub(super) async fn events<O: Operator>(
+    State(plane): State<Plane<O>>,
+    Query(wanted): Query<Wanted>,
+    headers: HeaderMap,
+) -> Response {
+    let form = Form::of(&headers);
+    let seen = headers.get("last-event-id").and_then(|value| value.to_str().ok()?.trim().parse().ok());
+    let (remembered, live) = plane.operator.events(0);
+    let first = begin(&plane.run, remembered, seen, &wanted);
+    let live = wanted.follow.unwrap_or(form == Form::Sse).then_some(live);
+    let body = stream::unfold((first, live), move |(mut first, mut live)| async move {
+        let told = match first.pop_front() {
+            Some(told) => told,
+            None => next(live.as_mut()?).await?,
+        };
+        Some((Ok::<_, Infallible>(Bytes::from(form.write(&told))), (first, live)))
+    });
+    let run = HeaderValue::try_from(&*plane.run).unwrap_or(HeaderValue::from_static(""));
+    ([(header::CONTENT_TYPE, HeaderValue::from_static(form.kind())), (RUN, run)], Body::from_stream(body))
+        .into_response()
+}
+
+/// What comes before the events that are yet to happen. A number in the header is newer than the one in the address, which
+/// a browser repeats whenever it comes back.
+fn begin(run: &Arc<str>, remembered: Vec<Arc<Event>>, seen: Option<u64>, wanted: &Wanted) -> VecDeque<Told> {
+    let latest = remembered.last().map_or(0, |event| event.seq);
+    let oldest = remembered.first().map_or(1, |event| event.seq);
+    let mut told = VecDeque::from([Told::Hello { run: Arc::clone(run), latest }]);
+    let mut after = seen.or(wanted.after).unwrap_or(0);
+    if after > latest || wanted.run.as_deref().is_some_and(|theirs| theirs != &**run) {
+        told.push_back(Told::Restarted);
+        after = 0;
+    }
+    if after > 0 && after + 1 < oldest {
+        told.push_back(Told::Lost(oldest - after - 1));
+    }
+    let mut past: VecDeque<_> = remembered.into_iter().filter(|event| event.seq > after).collect();
+    if let Some(lines) = wanted.lines {
+        past.drain(..past.len().saturating_sub(lines));
+    }
+    told.extend(past.into_iter().map(Told::Event));
+    told
+}
+
+async fn next(live: &mut broadcast::Receiver<Arc<Event>>) -> Option<Told> {
+    match timeout(HEARTBEAT, live.recv()).await {
+        Ok(Ok(event)) => Some(Told::Event(event)),
+        Ok(Err(RecvError::Lagged(lost))) => Some(Told::Lost(lost)),
+        Ok(Err(RecvError::Closed)) => None,
+        Err(_) => Some(Told::Heartbeat),
+    }
+}
+
+// === impl Form ===
+
+impl Form {
+    fn of(headers: &HeaderMap) -> Self {
+        let lines = headers.get_all(header::ACCEPT).iter().any(|accept| {
+            accept.to_str().is_ok_and(|kinds| {
+                kinds.split(',').any(|kind| kind.split(';').next().unwrap_or_default().trim() == "application/x-ndjson")
+            })
+        });
+        if lines { Self::Lines } else { Self::Sse }
+    }
+
+    const fn kind(self) -> &'static str {
+        match self {
+            Self::Sse => "text/event-stream",
+            Self::Lines => "application/x-ndjson",
+        }
+    }
+
+    fn write(self, told: &Told) -> String {
+        match (self, told) {
+            (Self::Sse, Told::Hello { run, latest }) => {
+                format!("retry: {RETRY_MS}\nevent: hello\ndata: {{\"run\":\"{run}\",\"latest\":{latest}}}\n\n")
+            }
+            (Self::Sse, Told::Restarted) => "event: restarted\ndata: {}\n\n".to_owned(),
+            (Self::Sse, Told::Lost(count)) => format!("event: lost\ndata: {{\"count\":{count}}}\n\n"),
+            (Self::Sse, Told::Event(event)) => {
+                format!("id: {}\nevent: {}\ndata: {}\n\n", event.seq, event.kind.name(), document(event))
+            }
+            (Self::Sse, Told::Heartbeat) => ": still here\n\n".to_owned(),
+            // The run stands in a header, and a line that is no event would be in the way of those who count on events.
+            (Self::Lines, Told::Hello { .. } | Told::Heartbeat) => String::new(),
+            (Self::Lines, Told::Restarted) => "{\"restarted\":true}\n".to_owned(),
+            (Self::Lines, Told::Lost(count)) => format!("{{\"lost\":{count}}}\n"),
+            (Self::Lines, Told::Event(event)) => document(event) + "\n",
+        }
+    }
+}
+
+/// The event as one line of JSON. It has no line ends in it: JSON escapes them.
+fn document(event: &Event) -> String {
+    serde_json::to_string(event).unwrap_or_default()
+}
+
+#[cfg(test)]
+#[path = "events/tests.rs"]
+mod tests;

@@ -10,6 +10,7 @@
 
 mod access;
 mod client;
+mod dashboard;
 mod guard;
 mod operator;
 mod routes;

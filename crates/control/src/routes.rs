@@ -17,7 +17,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 
 use self::answers::{denied, error, json, marked};
-use crate::{Operator, Token, Verb, guard};
+use crate::{Operator, Token, Verb, dashboard, guard};
 
 /// What every route has at hand.
 #[derive(Clone)]
@@ -41,6 +41,7 @@ pub(crate) fn router<O: Operator>(operator: O, token: Token, address: SocketAddr
         .route("/events", get(events::events::<O>))
         .route("/logs", get(logs::logs::<O>))
         .route("/{verb}", post(perform::<O>))
+        .merge(dashboard::routes())
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(address, door))

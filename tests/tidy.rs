@@ -1,5 +1,8 @@
 //! House rules that no compiler checks: what may stand where, and what depends on what.
 
+#[path = "tidy/sentences.rs"]
+mod sentences;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};

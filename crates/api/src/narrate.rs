@@ -3,22 +3,11 @@
 mod english;
 mod russian;
 
-use serde::{Deserialize, Serialize};
+use mlx_tree_language::Language;
 
 use self::english::english;
 use self::russian::russian;
 use crate::{Event, Kind};
-
-/// The languages of the narration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Language {
-    /// English.
-    #[default]
-    En,
-    /// Russian.
-    Ru,
-}
 
 /// The narration of `event`, or `None` for an event that is routine.
 ///
@@ -55,19 +44,6 @@ pub fn narrate(event: &Event, language: Language) -> Option<String> {
 
 const fn mebibytes(bytes: u64) -> u64 {
     bytes / (1024 * 1024)
-}
-
-// === impl Language ===
-
-impl Language {
-    /// The one of two texts that is in this language.
-    #[must_use]
-    pub fn pick<T>(self, en: T, ru: T) -> T {
-        match self {
-            Self::En => en,
-            Self::Ru => ru,
-        }
-    }
 }
 
 #[cfg(test)]

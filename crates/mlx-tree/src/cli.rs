@@ -23,7 +23,7 @@ use self::report::{Code, Report};
 pub(crate) fn main() -> Code {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
-        Err(error) if error.use_stderr() => return Report::usage(&error).print(),
+        Err(error) if error.use_stderr() => return Report::usage(&error).print(settings::spoken()),
         // Help, or the version.
         Err(text) => {
             let _ = text.print();
@@ -32,7 +32,7 @@ pub(crate) fn main() -> Code {
     };
     match dispatch(arguments) {
         Ok(code) => code,
-        Err(report) => report.print(),
+        Err(report) => report.print(settings::spoken()),
     }
 }
 

@@ -5,6 +5,8 @@ use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use crate::Language;
+
 /// Variables that begin like this are configuration.
 pub(crate) const PREFIX: &str = "MLX_TREE__";
 
@@ -99,10 +101,17 @@ impl Environment {
         self.variables.get(OsStr::new(name)).map(OsString::as_os_str).filter(|value| !value.is_empty())
     }
 
-    /// The locale for messages, such as `ru_RU.UTF-8`, by the variables and in the order that POSIX names.
+    /// The language that people are spoken to in, unless the configuration names one: that of `MLX_TREE__LOG__LANGUAGE`, else
+    /// that of the locale, by the variables and in the order that POSIX names. What is neither known nor set means English.
     #[must_use]
-    pub fn locale(&self) -> Option<&str> {
-        ["LC_ALL", "LC_MESSAGES", "LANG"].into_iter().find_map(|name| self.get(name))?.to_str()
+    pub fn language(&self) -> Language {
+        let named =
+            ["MLX_TREE__LOG__LANGUAGE"].into_iter().filter(|name| self.get(name).is_some_and(|word| word != "auto"));
+        let word = named.chain(["LC_ALL", "LC_MESSAGES", "LANG"]).find_map(|name| self.get(name));
+        match word.and_then(OsStr::to_str) {
+            Some(locale) if locale.starts_with("ru") => Language::Ru,
+            Some(_) | None => Language::En,
+        }
     }
 
     /// The home directory.

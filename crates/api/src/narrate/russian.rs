@@ -1,5 +1,9 @@
 //! The narration in Russian.
 
+use std::borrow::Cow;
+
+use mlx_tree_language::Language;
+
 use super::mebibytes;
 use crate::Kind;
 
@@ -8,7 +12,7 @@ pub(super) fn russian(kind: &Kind) -> Option<(&'static str, String)> {
         Kind::TreeStarted { pid } => ("🌳", format!("Дерево супервизоров запущено (PID: {pid})")),
         Kind::TreeStopping => ("🛑", "Дерево останавливается".to_owned()),
         Kind::TreeStopped { reason } => {
-            let why = if reason == "stopped on request" { "по запросу" } else { reason };
+            let why = if reason == "stopped on request" { Cow::Borrowed("по запросу") } else { said(reason) };
             ("🏁", format!("Дерево остановлено ({why})"))
         }
         Kind::ServerSpawned { pid, url } => {
@@ -17,29 +21,24 @@ pub(super) fn russian(kind: &Kind) -> Option<(&'static str, String)> {
         Kind::ServerReady { pid, .. } => ("✅", format!("MLX API Server запущен и здоров (PID: {pid})")),
         Kind::ServerExited { code: Some(code), .. } => ("❌", format!("Сервер упал (код: {code})")),
         Kind::ServerExited { signal: Some(signal), .. } => ("❌", format!("Сервер упал (сигнал: {signal})")),
-        Kind::ServerExited { message, .. } => ("❌", format!("Сервер не работает: {message}")),
+        Kind::ServerExited { message, .. } => ("❌", format!("Сервер не работает: {}", said(message))),
         Kind::ServerUnhealthy { reason } => {
-            ("💔", format!("Сервер признан неработоспособным и будет завершён: {reason}"))
+            ("💔", format!("Сервер признан неработоспособным и будет завершён: {}", said(reason)))
         }
         Kind::ServerStopping { grace_s } => {
             ("🛑", format!("Остановка сервера (SIGTERM, до {grace_s:.0}с, затем SIGKILL)"))
         }
-        Kind::ServerStopped { how } => ("⏹️", format!("Сервер остановлен ({how})")),
+        Kind::ServerStopped { how } => ("⏹️", format!("Сервер остановлен ({})", said(how))),
         Kind::ServerWoken => ("⏰", "Сервер понадобился и запускается".to_owned()),
         Kind::ServerPutToSleep { reason } => {
-            let reason = match reason.strip_prefix("it makes room for ") {
-                Some(other) => format!("освобождает память для {other}"),
-                None => "давно не было запросов".to_owned(),
-            };
-            ("😴", format!("Сервер остановлен до следующего запроса: {reason}"))
+            ("😴", format!("Сервер остановлен до следующего запроса: {}", said(reason)))
         }
         Kind::OrphanSettled { outcome } => {
-            let outcome = outcome.replacen("ended", "завершён", 1);
-            ("🧹", format!("Найден сервер, оставшийся от прошлого запуска: {outcome}"))
+            ("🧹", format!("Найден сервер, оставшийся от прошлого запуска: {}", said(outcome)))
         }
         Kind::HealthMonitoring => ("🔍", "Запущен цикл мониторинга".to_owned()),
         Kind::HealthFailed { streak, threshold, .. } => ("⚠️", format!("Health check failed ({streak}/{threshold})")),
-        Kind::HealthSuspected { reason } => ("🤔", format!("Сервер под подозрением: {reason}")),
+        Kind::HealthSuspected { reason } => ("🤔", format!("Сервер под подозрением: {}", said(reason))),
         Kind::HealthRecovered { after } => ("💚", format!("Health check снова проходит (пропущено подряд: {after})")),
         Kind::RestartGranted { .. } => ("🔄", "Попытка перезапуска сервера...".to_owned()),
         Kind::RestartDelayed { delay_s } => {
@@ -47,7 +46,7 @@ pub(super) fn russian(kind: &Kind) -> Option<(&'static str, String)> {
         }
         Kind::BreakerOpened { reason, open_for_s } => {
             let span = open_for_s.map_or_else(|| "до сброса".to_owned(), |span| format!("на {span:.0}с"));
-            ("🔴", format!("Circuit breaker OPEN: перезапуски заблокированы {span} ({reason})"))
+            ("🔴", format!("Circuit breaker OPEN: перезапуски заблокированы {span} ({})", said(reason)))
         }
         Kind::BreakerHalfOpened => ("🟡", "Circuit breaker HALF_OPEN: один пробный перезапуск".to_owned()),
         Kind::BreakerClosed { reason } => {
@@ -58,9 +57,9 @@ pub(super) fn russian(kind: &Kind) -> Option<(&'static str, String)> {
             };
             ("🟢", format!("Circuit breaker CLOSED ({why})"))
         }
-        Kind::ChildExited { reason } => ("❌", format!("неожиданно завершился: {reason}")),
+        Kind::ChildExited { reason } => ("❌", format!("неожиданно завершился: {}", said(reason))),
         Kind::FallbackReady { name, models } => ("🪂", format!("Резерв {name} доступен (моделей: {models})")),
-        Kind::FallbackUnavailable { name, reason } => ("🪂", format!("Резерв {name} недоступен: {reason}")),
+        Kind::FallbackUnavailable { name, reason } => ("🪂", format!("Резерв {name} недоступен: {}", said(reason))),
         Kind::FallbackUnloaded { model } => ("🪂", format!("Модель резерва {model} освободила память")),
         Kind::GatewayListening { url } => ("🚪", format!("Клиенты обслуживаются по адресу {url}")),
         Kind::GatewayDraining { in_flight } => {
@@ -73,7 +72,7 @@ pub(super) fn russian(kind: &Kind) -> Option<(&'static str, String)> {
             ("🧵", format!("Поток {request} продолжен с места обрыва (попытка {attempt})"))
         }
         Kind::RequestDiverted { request, to, reason } => {
-            ("🔀", format!("На запрос {request} отвечает резервный сервер {to}, с пометкой: {reason}"))
+            ("🔀", format!("На запрос {request} отвечает резервный сервер {to}, с пометкой: {}", said(reason)))
         }
         Kind::RequestQuarantined { request, for_s } => {
             ("☣️", format!("Запрос {request} дважды уронил сервер и отклоняется в течение {for_s:.0}с"))
@@ -81,11 +80,13 @@ pub(super) fn russian(kind: &Kind) -> Option<(&'static str, String)> {
         Kind::RequestFailed { request, code, message, .. } => {
             ("⚠️", format!("Запрос {request} завершился ошибкой ({code}): {message}"))
         }
-        Kind::ServerDraining { reason, in_flight: 0 } => ("🚰", format!("Сервер не получает новых запросов: {reason}")),
-        Kind::ServerDraining { reason, in_flight } => {
-            ("🚰", format!("Сервер не получает новых запросов и завершает текущие ({in_flight}): {reason}"))
+        Kind::ServerDraining { reason, in_flight: 0 } => {
+            ("🚰", format!("Сервер не получает новых запросов: {}", said(reason)))
         }
-        Kind::ServerRecycling { reason } => ("♻️", format!("Плановый перезапуск сервера: {reason}")),
+        Kind::ServerDraining { reason, in_flight } => {
+            ("🚰", format!("Сервер не получает новых запросов и завершает текущие ({in_flight}): {}", said(reason)))
+        }
+        Kind::ServerRecycling { reason } => ("♻️", format!("Плановый перезапуск сервера: {}", said(reason))),
         Kind::ServerMemoryHigh { memory_bytes, limit_bytes, limit } => {
             let (used, allowed) = (mebibytes(*memory_bytes), mebibytes(*limit_bytes));
             let limit = if limit == "hard" { "жёсткого" } else { "мягкого" };
@@ -95,9 +96,15 @@ pub(super) fn russian(kind: &Kind) -> Option<(&'static str, String)> {
             ("📄", "Конфигурация перечитана: изменений нет".to_owned())
         }
         Kind::ConfigReloaded { changes } => ("📄", format!("Конфигурация изменена: {}", changes.join("; "))),
-        Kind::ConfigRejected { reason } => ("📄", format!("Конфигурация непригодна, действует прежняя: {reason}")),
-        Kind::NotifyUndelivered { to, reason } => ("📪", format!("Не удалось оповестить {to}: {reason}")),
+        Kind::ConfigRejected { reason } => {
+            ("📄", format!("Конфигурация непригодна, действует прежняя: {}", said(reason)))
+        }
+        Kind::NotifyUndelivered { to, reason } => ("📪", format!("Не удалось оповестить {to}: {}", said(reason))),
         Kind::OperatorRequested { verb } => ("👤", format!("Команда оператора: {verb}")),
         Kind::ServerLoading | Kind::HealthBusy { .. } | Kind::ChildStarted | Kind::RequestHeld { .. } => return None,
     })
+}
+
+fn said(text: &str) -> Cow<'_, str> {
+    Language::Ru.say(text)
 }

@@ -16,7 +16,7 @@ pub(crate) async fn status(loaded: Loaded, json: bool) -> Result<Code, Report> {
         let text = serde_json::to_string_pretty(&status).map_err(|error| Report::new(Code::Bug, error))?;
         print(&(text + "\n"));
     } else {
-        print(&picture(&status));
+        print(&picture(&status, loaded.language()));
     }
     Ok(Code::Ok)
 }
@@ -24,7 +24,11 @@ pub(crate) async fn status(loaded: Loaded, json: bool) -> Result<Code, Report> {
 /// `mlx-tree start`, `stop`, `restart`, `reset`, `shutdown`.
 pub(crate) async fn perform(loaded: Loaded, verb: Verb) -> Result<Code, Report> {
     let done = client(&loaded)?.perform(verb).await.map_err(failed)?;
-    print(&format!("{}\n", done.message));
+    let language = loaded.language();
+    print(&format!("{}\n", language.say(&done.message)));
+    for detail in &done.details {
+        print(&format!("  {}\n", language.say(detail)));
+    }
     Ok(Code::Ok)
 }
 

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 
+use mlx_tree::api::Language;
 use mlx_tree::settings::{ServerKind, Settings};
 
 /// What the banner says.
@@ -14,6 +15,7 @@ pub(crate) struct Banner<'a> {
     pub(crate) kind: &'a str,
     pub(crate) model: &'a str,
     pub(crate) note: Option<&'a str>,
+    pub(crate) language: Language,
 }
 
 // === impl Banner ===
@@ -21,40 +23,35 @@ pub(crate) struct Banner<'a> {
 impl Banner<'_> {
     /// The banner as text.
     pub(crate) fn text(&self) -> String {
+        let language = self.language;
         let mut text = format!("mlx-tree {} · pid {}\n", env!("CARGO_PKG_VERSION"), std::process::id());
         if let Some(clients) = self.clients {
-            text.push_str(&row(
-                "clients",
-                &format!("http://{clients}/v1   (OpenAI's API; requests wait here while the server restarts)"),
-            ));
+            let what = language.pick(
+                "OpenAI's API; requests wait here while the server restarts",
+                "API OpenAI; пока сервер перезапускается, запросы ждут здесь",
+            );
+            text.push_str(&row(language.pick("clients", "клиенты"), &format!("http://{clients}/v1   ({what})")));
         }
-        text.push_str(&row("server", &format!("{} at {}", self.kind, self.address())));
-        text.push_str(&row("model", self.model));
+        text.push_str(&row(language.pick("server", "сервер"), &format!("{} {}", self.kind, self.address())));
+        text.push_str(&row(language.pick("model", "модель"), self.model));
         if let Some(note) = self.note {
-            text.push_str(&row("", &format!("⚠️  {}", sentences(note))));
+            text.push_str(&row("", &format!("⚠️  {}", sentences(&language.say(note)))));
         }
         let others = self.settings.further_servers.iter();
         let others: Vec<_> = others.map(|it| format!("{}: {} · {}", it.name(), it.kind.as_str(), it.model)).collect();
-        text.push_str(&row("others", &others.join("\n")));
+        text.push_str(&row(language.pick("others", "другие"), &others.join("\n")));
         if let Some(python) = self.python {
             text.push_str(&row("python", python));
         }
-        text.push_str(&row("control", &format!("http://{}/status", self.control)));
-        text.push_str(&row(
-            "tree",
-            "root supervisor · one for one\n\
-             ├─ server    owns the process group of mlx_lm.server, and ends when that ends\n\
-             ├─ health    asks whether it is alive, busy or down, and tells its owner\n\
-             ├─ breaker   holds back restarts that do not help, then tries one\n\
-             ├─ gateway   the clients' one address: holds and replays their requests\n\
-             └─ …         children of your own",
-        ));
+        text.push_str(&row(language.pick("control", "API"), &format!("http://{}/status", self.control)));
+        text.push_str(&row(language.pick("tree", "дерево"), tree(language)));
         if let Some(request) = self.request() {
-            text.push_str(&row("try", &request));
+            text.push_str(&row(language.pick("try", "проба"), &request));
         }
+        let end = language.pick("Ctrl-C ends it all", "Ctrl-C завершает всё");
         text.push_str(&row(
-            "next",
-            "mlx-tree status · logs -f · stop · start · restart · reset     Ctrl-C ends it all",
+            language.pick("next", "дальше"),
+            &format!("mlx-tree status · logs -f · stop · start · restart · reset     {end}"),
         ));
         text.push('\n');
         text
@@ -63,9 +60,15 @@ impl Banner<'_> {
     fn address(&self) -> String {
         let server = &self.settings.server;
         match server.port {
-            0 => format!("a free port of {}", server.host),
-            port => format!("http://{}", SocketAddr::new(server.host, port)),
+            0 => self
+                .language
+                .pick(format!("at a free port of {}", server.host), format!("на свободном порту {}", server.host)),
+            port => self.language.pick("at ", "по адресу ").to_owned() + &self.url(port),
         }
+    }
+
+    fn url(&self, port: u16) -> String {
+        format!("http://{}", SocketAddr::new(self.settings.server.host, port))
     }
 
     /// A request to copy, where no more than this is needed.
@@ -73,7 +76,7 @@ impl Banner<'_> {
         let base = match (self.clients, self.settings.server.port) {
             (Some(clients), _) => format!("http://{clients}"),
             (None, 0) => return None,
-            (None, _) => self.address(),
+            (None, port) => self.url(port),
         };
         let open = self.settings.gateway.tokens.is_empty();
         match self.settings.server.kind {
@@ -86,6 +89,24 @@ impl Banner<'_> {
             }
         }
     }
+}
+
+/// The tree and what each child is for.
+fn tree(language: Language) -> &'static str {
+    language.pick(
+        "root supervisor · one for one\n\
+         ├─ server    owns the process group of mlx_lm.server, and ends when that ends\n\
+         ├─ health    asks whether it is alive, busy or down, and tells its owner\n\
+         ├─ breaker   holds back restarts that do not help, then tries one\n\
+         ├─ gateway   the clients' one address: holds and replays their requests\n\
+         └─ …         children of your own",
+        "root supervisor · one for one\n\
+         ├─ server    владеет группой процессов mlx_lm.server и завершается вместе с ней\n\
+         ├─ health    выясняет, жив он, занят или упал, и сообщает владельцу\n\
+         ├─ breaker   сдерживает перезапуски, которые не помогают, затем пробует один\n\
+         ├─ gateway   единый адрес для клиентов: удерживает и повторяет их запросы\n\
+         └─ …         ваши собственные потомки",
+    )
 }
 
 /// One thing with its name; further lines stand below the first.

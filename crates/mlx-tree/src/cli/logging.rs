@@ -70,7 +70,8 @@ pub(crate) async fn tell(past: Vec<Arc<Event>>, mut live: broadcast::Receiver<Ar
         match live.recv().await {
             Ok(event) => write(&event, language),
             Err(RecvError::Lagged(lost)) => {
-                let _ = writeln!(io::stderr(), "… {lost} events lost …");
+                let words = language.pick("events lost", "событий потеряно");
+                let _ = writeln!(io::stderr(), "… {lost} {words} …");
             }
             Err(RecvError::Closed) => return,
         }
@@ -80,7 +81,7 @@ pub(crate) async fn tell(past: Vec<Arc<Event>>, mut live: broadcast::Receiver<Ar
 fn write(event: &Event, language: Language) {
     let Some(mut text) = narrate(event, language) else { return };
     if let Some(help) = help(&event.kind) {
-        let _ = write!(text, "\n   ↳ help: {help}");
+        let _ = write!(text, "\n   ↳ {}: {}", language.pick("help", "что делать"), language.say(help));
     }
     let _ = writeln!(io::stderr(), "{text}");
 }

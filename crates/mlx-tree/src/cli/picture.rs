@@ -4,7 +4,7 @@ mod fleet;
 
 use std::fmt::Write as _;
 
-use mlx_tree_api::{BreakerState, Child, ChildState, Exit, LimitedBy, Phase, Status};
+use mlx_tree_api::{BreakerState, Child, ChildState, Exit, Language, LimitedBy, Phase, Status};
 
 /// So many of the latest decisions are shown.
 const DECISIONS: usize = 3;
@@ -14,46 +14,52 @@ const LONGEST: usize = 160;
 
 /// Draws the status document for a terminal.
 #[must_use]
-pub(crate) fn picture(status: &Status) -> String {
+pub(crate) fn picture(status: &Status, language: Language) -> String {
     let mut out = String::new();
     let supervisor = &status.supervisor;
+    let span = |seconds| span(seconds, language);
+    let up = language.pick("up", "работает");
     let _ =
-        writeln!(out, "mlx-tree {} · pid {} · up {}", supervisor.version, supervisor.pid, span(supervisor.uptime_s));
-    let _ = writeln!(out, "{} · {} · {}", status.server.kind, status.server.model, headline(status));
+        writeln!(out, "mlx-tree {} · pid {} · {up} {}", supervisor.version, supervisor.pid, span(supervisor.uptime_s));
+    let _ = writeln!(out, "{} · {} · {}", status.server.kind, status.server.model, headline(status, language));
     if let Some(seconds) = status.next_attempt_in_s {
-        let _ = writeln!(out, "next attempt in {}", span(seconds));
+        let _ = writeln!(out, "{} {}", language.pick("next attempt in", "следующая попытка через"), span(seconds));
     }
     if let Some(note) = &status.server.note {
-        let _ = writeln!(out, "note: {note}");
+        let _ = writeln!(out, "{}: {}", language.pick("note", "примечание"), language.say(note));
     }
     out.push('\n');
     let breaker = &status.breaker;
     let _ = writeln!(
         out,
-        "root supervisor · one for one · {}/{} restarts in the last {}",
+        "root supervisor · one for one · {}/{} {} {}",
         breaker.restarts_in_window,
         breaker.max_restarts,
+        language.pick("restarts in the last", "перезапусков за последние"),
         span(breaker.period_s)
     );
     let last = status.children.len().saturating_sub(1);
     for (at, child) in status.children.iter().enumerate() {
-        draw_child(&mut out, status, child, if at == last { ("└─", "  ") } else { ("├─", "│ ") });
+        draw_child(&mut out, (status, language), child, if at == last { ("└─", "  ") } else { ("├─", "│ ") });
     }
-    draw_decisions(&mut out, status);
+    draw_decisions(&mut out, status, language);
     out
 }
 
-fn headline(status: &Status) -> String {
+fn headline(status: &Status, language: Language) -> String {
     let url = status.gateway.as_ref().map(|gateway| &gateway.url).or(status.server.url.as_ref());
     let what = match (url, status.phase) {
-        (Some(url), Phase::Ready | Phase::Busy | Phase::Suspect) => format!("serves at {url}"),
-        (_, phase) => said(phase).to_owned(),
+        (Some(url), Phase::Ready | Phase::Busy | Phase::Suspect) => {
+            format!("{} {url}", language.pick("serves at", "отвечает по адресу"))
+        }
+        (_, phase) => said(phase, language).to_owned(),
     };
-    let Some(reason) = status.reason.as_deref().map(short) else { return what };
+    let reason = status.reason.as_deref().map(|reason| short(&language.say(reason)));
+    let Some(reason) = reason else { return what };
     match status.phase {
         Phase::Ready => what,
-        Phase::Busy => format!("{what}, busy: {reason}"),
-        Phase::Suspect => format!("{what}, in doubt: {reason}"),
+        Phase::Busy => format!("{what}, {}: {reason}", language.pick("busy", "занят")),
+        Phase::Suspect => format!("{what}, {}: {reason}", language.pick("in doubt", "под сомнением")),
         Phase::Starting | Phase::Loading => format!("{what}, {reason}"),
         Phase::Backoff | Phase::Suspended | Phase::Stopping | Phase::Stopped | Phase::Failed => {
             format!("{what}: {reason}")
@@ -62,111 +68,143 @@ fn headline(status: &Status) -> String {
 }
 
 /// The phase as the end of a sentence.
-const fn said(phase: Phase) -> &'static str {
+fn said(phase: Phase, language: Language) -> &'static str {
     match phase {
-        Phase::Starting => "is being started",
-        Phase::Loading => "is loading",
-        Phase::Ready | Phase::Busy | Phase::Suspect => "serves",
-        Phase::Backoff => "is down",
-        Phase::Suspended => "is down and held back",
-        Phase::Stopping => "is being stopped",
-        Phase::Stopped => "is down",
-        Phase::Failed => "is down for good",
+        Phase::Starting => language.pick("is being started", "запускается"),
+        Phase::Loading => language.pick("is loading", "загружается"),
+        Phase::Ready | Phase::Busy | Phase::Suspect => language.pick("serves", "отвечает"),
+        Phase::Backoff => language.pick("is down", "не работает"),
+        Phase::Suspended => language.pick("is down and held back", "не работает, запуски приостановлены"),
+        Phase::Stopping => language.pick("is being stopped", "останавливается"),
+        Phase::Stopped => language.pick("is down", "не работает"),
+        Phase::Failed => language.pick("is down for good", "не работает и не будет запущен"),
     }
 }
 
-fn draw_child(out: &mut String, status: &Status, child: &Child, (branch, trunk): (&str, &str)) {
+fn draw_child(out: &mut String, (status, language): (&Status, Language), child: &Child, (branch, trunk): (&str, &str)) {
     if let Some(server) = status.servers.iter().skip(1).find(|server| server.name == child.id) {
-        return fleet::draw_server(out, server, (branch, trunk));
+        return fleet::draw_server(out, (server, language), (branch, trunk));
     }
     let (mark, state, details) = match child.id.as_str() {
-        "server" => (phase_mark(status.phase), status.phase.as_str(), server_details(status)),
-        "breaker" => (breaker_mark(status.breaker.state), status.breaker.state.as_str(), breaker_details(status)),
-        "health" => (plain_mark(child), child.state.as_str(), health_details(status)),
-        "gateway" => (plain_mark(child), child.state.as_str(), gateway_details(status)),
-        _ => (plain_mark(child), child.state.as_str(), format!("restarts {}", child.restarts)),
+        "server" => (phase_mark(status.phase), status.phase.as_str(), server_details(status, language)),
+        "breaker" => {
+            (breaker_mark(status.breaker.state), status.breaker.state.as_str(), breaker_details(status, language))
+        }
+        "health" => (plain_mark(child), child.state.as_str(), health_details(status, language)),
+        "gateway" => (plain_mark(child), child.state.as_str(), gateway_details(status, language)),
+        _ => (
+            plain_mark(child),
+            child.state.as_str(),
+            format!("{} {}", language.pick("restarts", "перезапусков"), child.restarts),
+        ),
     };
     let line = format!("{branch} {:<9} {mark} {state:<10} {details}", child.id);
     let _ = writeln!(out, "{}", line.trim_end());
+    let last_exit = language.pick("last exit", "последний конец");
     if child.id == "server" {
         // An end that was asked for explains nothing.
         let news = |exit: &&Exit| exit.reason != "shutdown" && !is_in_headline(status, &exit.message);
         if let Some(exit) = status.last_exit.as_ref().filter(news) {
-            let _ = writeln!(out, "{trunk}           last exit: {}: {}", exit.reason, short(&exit.message));
+            let message = short(&language.say(&exit.message));
+            let _ = writeln!(out, "{trunk}           {last_exit}: {}: {message}", exit.reason);
         }
     } else if let Some(exit) = &child.last_exit {
-        let _ = writeln!(out, "{trunk}           last exit: {}", short(exit));
+        let _ = writeln!(out, "{trunk}           {last_exit}: {}", short(&language.say(exit)));
     }
 }
 
-fn server_details(status: &Status) -> String {
+fn server_details(status: &Status, language: Language) -> String {
     let mut details = String::new();
     if let Some(pid) = status.process_pid {
         let _ = write!(details, "pid {pid}  ");
     }
-    let _ = write!(details, "epoch {}  restarts {}", status.server.epoch, status.restart_count);
+    let restarts = language.pick("restarts", "перезапусков");
+    let _ = write!(details, "epoch {}  {restarts} {}", status.server.epoch, status.restart_count);
     if let Some(ready) = status.server.ready_for_s {
-        let _ = write!(details, "  ready for {}", span(ready));
+        let _ = write!(details, "  {} {}", language.pick("ready for", "готов уже"), span(ready, language));
     }
     if let Some(bytes) = status.server.memory_bytes {
-        let _ = write!(details, "  {}", memory(bytes));
+        let _ = write!(details, "  {}", memory(bytes, language));
     }
     details
 }
 
-fn gateway_details(status: &Status) -> String {
+fn gateway_details(status: &Status, language: Language) -> String {
     let Some(gateway) = &status.gateway else { return String::new() };
-    let mut details = format!("{}  {} in flight  {} waiting", gateway.url, gateway.in_flight, gateway.queued);
+    let (in_flight, waiting) = (language.pick("in flight", "в работе"), language.pick("waiting", "ждут"));
+    let mut details = format!("{}  {} {in_flight}  {} {waiting}", gateway.url, gateway.in_flight, gateway.queued);
     if let Some(gate) = gateway.gates.iter().find(|gate| gate.limited_by.is_some()) {
         let why = match gate.limited_by {
-            Some(LimitedBy::SlowStart) => "until the first answer after a restart",
-            Some(LimitedBy::Clamped) => "for a while, since it went down under several",
-            Some(LimitedBy::Suspect) => "while it answers one that it went down under",
+            Some(LimitedBy::SlowStart) => {
+                language.pick("until the first answer after a restart", "до первого ответа после перезапуска")
+            }
+            Some(LimitedBy::Clamped) => language
+                .pick("for a while, since it went down under several", "на время: под несколькими сразу он упал"),
+            Some(LimitedBy::Suspect) => language
+                .pick("while it answers one that it went down under", "пока отвечает на запрос, под которым упал"),
             None => "",
         };
-        let _ = write!(details, "  at most {} at a time {why}", gate.limit);
+        let _ = match language {
+            Language::En => write!(details, "  at most {} at a time {why}", gate.limit),
+            Language::Ru => write!(details, "  одновременно не больше {} {why}", gate.limit),
+        };
     }
     details
 }
 
-fn health_details(status: &Status) -> String {
+fn health_details(status: &Status, language: Language) -> String {
     match status.phase {
         Phase::Ready | Phase::Busy | Phase::Suspect => {}
         Phase::Starting | Phase::Loading | Phase::Stopping | Phase::Backoff | Phase::Suspended => {
-            return "waits until the server is ready".to_owned();
+            return language.pick("waits until the server is ready", "ждёт готовности сервера").to_owned();
         }
-        Phase::Stopped | Phase::Failed => return "has nothing to watch".to_owned(),
+        Phase::Stopped | Phase::Failed => return language.pick("has nothing to watch", "наблюдать нечего").to_owned(),
     }
     let health = &status.health;
-    let mut details = format!("{}/{} checks missed", health.failures, health.failure_threshold);
+    let missed = language.pick("checks missed", "проверок пропущено");
+    let mut details = format!("{}/{} {missed}", health.failures, health.failure_threshold);
     if let Some(ago) = health.last_ok_s_ago {
-        let _ = write!(details, "  last answer {} ago", span(ago));
+        let ago = span(ago, language);
+        let _ = match language {
+            Language::En => write!(details, "  last answer {ago} ago"),
+            Language::Ru => write!(details, "  последний ответ {ago} назад"),
+        };
     }
     details
 }
 
-fn breaker_details(status: &Status) -> String {
+fn breaker_details(status: &Status, language: Language) -> String {
     let breaker = &status.breaker;
     match (breaker.state, breaker.half_open_in_s) {
         (BreakerState::Closed, _) => match breaker.consecutive_failures {
-            0 => "no failures".to_owned(),
-            1 => "1 failure".to_owned(),
-            more => format!("{more} failures in a row"),
+            0 => language.pick("no failures", "неудач нет").to_owned(),
+            1 => language.pick("1 failure", "1 неудача").to_owned(),
+            more => language.pick(format!("{more} failures in a row"), format!("неудач подряд: {more}")),
         },
-        (BreakerState::Open, Some(seconds)) => format!("no restarts; one trial in {}", span(seconds)),
-        (BreakerState::Open, None) => "no restarts until `mlx-tree reset`".to_owned(),
-        (BreakerState::HalfOpen, _) => "one restart as a trial".to_owned(),
+        (BreakerState::Open, Some(seconds)) => held_back(seconds, language),
+        (BreakerState::Open, None) => {
+            language.pick("no restarts until `mlx-tree reset`", "без перезапусков до `mlx-tree reset`").to_owned()
+        }
+        (BreakerState::HalfOpen, _) => language.pick("one restart as a trial", "один пробный перезапуск").to_owned(),
     }
 }
 
-fn draw_decisions(out: &mut String, status: &Status) {
+fn held_back(seconds: f64, language: Language) -> String {
+    let then = language.pick("no restarts; one trial in", "без перезапусков; пробный через");
+    format!("{then} {}", span(seconds, language))
+}
+
+fn draw_decisions(out: &mut String, status: &Status, language: Language) {
     let first = status.journal.len().saturating_sub(DECISIONS);
     for (at, entry) in status.journal[first..].iter().rev().enumerate() {
-        out.push_str(if at == 0 { "\nlast decisions, newest first\n" } else { "" });
-        let _ = write!(out, "  {:>12} ago  {}", span(entry.ago_s), entry.decision);
+        if at == 0 {
+            out.push_str(language.pick("\nlast decisions, newest first\n", "\nпоследние решения, новые сверху\n"));
+        }
+        let (ago, decision) = (span(entry.ago_s, language), language.say(&entry.decision));
+        let _ = write!(out, "  {ago:>12} {}  {decision}", language.pick("ago", "назад"));
         let told = status.last_exit.as_ref().is_some_and(|exit| exit.message == entry.reason);
         let news = entry.reason != entry.decision && !told && !is_in_headline(status, &entry.reason);
-        let _ = if news { writeln!(out, ": {}", short(&entry.reason)) } else { writeln!(out) };
+        let _ = if news { writeln!(out, ": {}", short(&language.say(&entry.reason))) } else { writeln!(out) };
     }
 }
 
@@ -183,9 +221,13 @@ fn short(message: &str) -> String {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "shown with one digit")]
-fn memory(bytes: u64) -> String {
+pub(super) fn memory(bytes: u64, language: Language) -> String {
     let mebibytes = bytes as f64 / (1024.0 * 1024.0);
-    if mebibytes < 10_000.0 { format!("{mebibytes:.0} MiB") } else { format!("{:.1} GiB", mebibytes / 1024.0) }
+    if mebibytes < 10_000.0 {
+        format!("{mebibytes:.0} {}", language.pick("MiB", "МиБ"))
+    } else {
+        format!("{:.1} {}", mebibytes / 1024.0, language.pick("GiB", "ГиБ"))
+    }
 }
 
 const fn phase_mark(phase: Phase) -> &'static str {
@@ -220,10 +262,11 @@ const fn plain_mark(child: &Child) -> &'static str {
 }
 
 /// A span as people say it: `0.4 s`, `12 s`, `3 min 20 s`, `2 h 5 min`.
-fn span(seconds: f64) -> String {
+pub(super) fn span(seconds: f64, language: Language) -> String {
     let seconds = seconds.max(0.0);
+    let (h, min, s) = language.pick(("h", "min", "s"), ("ч", "мин", "с"));
     if seconds < 10.0 {
-        return format!("{seconds:.1} s");
+        return format!("{seconds:.1} {s}");
     }
     #[expect(
         clippy::cast_possible_truncation,
@@ -232,10 +275,10 @@ fn span(seconds: f64) -> String {
     )]
     let whole = seconds.round() as u64;
     match (whole / 3600, whole / 60 % 60, whole % 60) {
-        (0, 0, s) => format!("{s} s"),
-        (0, m, 0) => format!("{m} min"),
-        (0, m, s) => format!("{m} min {s} s"),
-        (h, m, _) => format!("{h} h {m} min"),
+        (0, 0, left) => format!("{left} {s}"),
+        (0, minutes, 0) => format!("{minutes} {min}"),
+        (0, minutes, left) => format!("{minutes} {min} {left} {s}"),
+        (hours, minutes, _) => format!("{hours} {h} {minutes} {min}"),
     }
 }
 

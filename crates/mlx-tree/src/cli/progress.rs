@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use mlx_tree::api::Language;
 use mlx_tree::provision::{Progress, Step};
 
 /// Redrawn so often even when nothing is reported: unpacking says nothing for half a minute, and must not look hung.
@@ -24,6 +25,7 @@ pub(crate) struct Shown {
 /// What has been reported so far.
 struct Work {
     screen: Screen,
+    language: Language,
     begun: Instant,
     downloads: Downloads,
 }
@@ -61,9 +63,9 @@ enum Shows {
 // === impl Shown ===
 
 impl Shown {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(language: Language) -> Self {
         let screen = if io::stderr().is_terminal() { Screen::Terminal } else { Screen::Plain };
-        Self { work: Mutex::new(Work { screen, begun: Instant::now(), downloads: Downloads::default() }) }
+        Self { work: Mutex::new(Work { screen, language, begun: Instant::now(), downloads: Downloads::default() }) }
     }
 }
 
@@ -97,7 +99,8 @@ impl Work {
                 match &self.screen {
                     Screen::Bar(bar) => {
                         bar.set_position(self.downloads.bytes().min(bar.length().unwrap_or(u64::MAX)));
-                        bar.set_message(format!("downloading {what} ({})", megabytes(*total)));
+                        let text = format!("downloading {what} ({})", megabytes(*total));
+                        bar.set_message(self.language.say(&text).into_owned());
                     }
                     Screen::Plain if news && *total >= WORTH_A_LINE => {
                         self.show(Shows::Line(format!("downloading {what} ({})", megabytes(*total))));
@@ -110,7 +113,7 @@ impl Work {
                 if let (Screen::Bar(bar), true) = (&self.screen, line.starts_with(UNPACKS)) {
                     // Nothing more is downloaded, and how far this is, pip does not say.
                     bar.set_style(style(SPINNER));
-                    bar.set_message("many small files");
+                    bar.set_message(self.language.say("many small files").into_owned());
                 }
             }
             Step::Ready { .. } => {
@@ -142,10 +145,10 @@ impl Work {
         match (shows, &self.screen) {
             (Shows::Line(text), Screen::Bar(bar)) => {
                 bar.set_message("");
-                bar.suspend(|| write_line(&text));
+                bar.suspend(|| write_line(&self.language.say(&text)));
             }
-            (Shows::Line(text), Screen::Terminal | Screen::Plain) => write_line(&text),
-            (Shows::Now(text), Screen::Bar(bar)) => bar.set_message(text),
+            (Shows::Line(text), Screen::Terminal | Screen::Plain) => write_line(&self.language.say(&text)),
+            (Shows::Now(text), Screen::Bar(bar)) => bar.set_message(self.language.say(&text).into_owned()),
             (Shows::Now(_), Screen::Terminal | Screen::Plain) | (Shows::Nothing, _) => {}
         }
     }

@@ -1,8 +1,11 @@
 //! An error on the terminal: `error:`, `caused by:`, `help:`, and an exit code that says what kind it is.
 
 use std::error::Error;
+use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
+
+use mlx_tree::api::Language;
 
 /// The exit codes of the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,22 +88,37 @@ impl Report {
     }
 
     /// The report as text.
-    pub(crate) fn text(&self) -> String {
-        let mut text = format!("error: {}\n", self.error);
+    pub(crate) fn text(&self, language: Language) -> String {
+        let said = |text: &str| said(language, text);
+        let mut text = format!("{}: {}\n", language.pick("error", "ошибка"), said(&self.error.to_string()));
         let mut source = self.error.source();
         while let Some(cause) = source {
-            text.push_str(&format!("caused by: {cause}\n"));
+            let _ = writeln!(text, "{}: {}", language.pick("caused by", "причина"), said(&cause.to_string()));
             source = cause.source();
         }
         for help in &self.help {
-            text.push_str(&format!("help: {help}\n"));
+            let _ = writeln!(text, "{}: {}", language.pick("help", "что делать"), said(help));
         }
         text
     }
 
-    /// Writes it to stderr and answers the exit code.
-    pub(crate) fn print(&self) -> Code {
-        let _ = io::stderr().write_all(self.text().as_bytes());
+    /// Writes it to stderr in this language and answers the exit code.
+    pub(crate) fn print(&self, language: Language) -> Code {
+        let _ = io::stderr().write_all(self.text(language).as_bytes());
         self.code
     }
+}
+
+/// A text of several lines, each of them said in this language.
+fn said(language: Language, text: &str) -> String {
+    let help = language.pick("help: ", "что делать: ");
+    let line = |line: &str| {
+        let sentence = line.trim_start();
+        let indent = &line[..line.len() - sentence.len()];
+        match sentence.strip_prefix("help: ") {
+            Some(advice) => format!("{indent}{help}{}", language.say(advice)),
+            None => format!("{indent}{}", language.say(sentence)),
+        }
+    };
+    text.split('\n').map(line).collect::<Vec<_>>().join("\n")
 }

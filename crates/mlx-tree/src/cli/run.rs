@@ -12,7 +12,7 @@ use mlx_tree::process::limits::raise_open_files;
 use mlx_tree::process::state::InstanceError;
 use mlx_tree::provision::Progress as _;
 use mlx_tree::provision::python::{Origin, Python};
-use mlx_tree::settings::{LogFormat, ServerKind};
+use mlx_tree::settings::LogFormat;
 use mlx_tree::supervision::SupervisorExit;
 use mlx_tree::tree::TreeError;
 use mlx_tree::workers::bus::Bus;
@@ -91,7 +91,7 @@ pub(crate) async fn set_up(loaded: Loaded) -> Result<Code, Report> {
         end = signals.next() => return Ok(end.code()),
     };
     if let Some(python) = &prepared.python {
-        print(&row("python", &describe(python, loaded.settings.server.kind)));
+        print(&row("python", &describe(python, &loaded)));
     }
     print(&row("model", &prepared.model));
     if let Some(note) = &prepared.note {
@@ -102,7 +102,7 @@ pub(crate) async fn set_up(loaded: Loaded) -> Result<Code, Report> {
 
 fn builder(loaded: &Loaded, what: What) -> Result<Builder, Report> {
     let guard = vec![own_program()?, "guard".into()];
-    let shown = Shown::new();
+    let shown = Shown::new(loaded.language());
     let builder = Tree::new(loaded.settings.clone())
         .environment(loaded.environment.clone())
         .guard(guard)
@@ -164,18 +164,28 @@ fn set_up_log(loaded: &Loaded) -> Format {
 }
 
 fn greet(loaded: &Loaded, clients: Option<SocketAddr>, control: SocketAddr, prepared: &Prepared, what: What) {
-    let python = prepared.python.as_ref().map(|python| describe(python, loaded.settings.server.kind));
+    let python = prepared.python.as_ref().map(|python| describe(python, loaded));
     let server = &loaded.settings.server;
     let (kind, model, note) = match what {
         What::Server => (server.kind.as_str(), server.model.as_str(), prepared.note.as_deref()),
         What::Demo => (DEMO_KIND, DEMO_MODEL, Some(DEMO_NOTE)),
     };
-    let banner = Banner { settings: &loaded.settings, clients, control, python: python.as_deref(), kind, model, note };
+    let banner = Banner {
+        settings: &loaded.settings,
+        clients,
+        control,
+        python: python.as_deref(),
+        kind,
+        model,
+        note,
+        language: loaded.language(),
+    };
     let _ = io::stderr().write_all(banner.text().as_bytes());
 }
 
 /// The interpreter in two lines: what it is, and where. A kind that runs in Python is called like its module.
-fn describe(python: &Python, kind: ServerKind) -> String {
+fn describe(python: &Python, loaded: &Loaded) -> String {
+    let (kind, language) = (loaded.settings.server.kind, loaded.language());
     let origin = match python.origin {
         Origin::Configured => "as configured",
         Origin::VirtualEnv => "of the active virtual environment",
@@ -183,7 +193,8 @@ fn describe(python: &Python, kind: ServerKind) -> String {
         Origin::Managed => "of the managed environment",
     };
     let (kind, module) = (kind.as_str(), &python.module_version);
-    format!("{} with {kind} {module}, {origin}\n{}", python.version, python.interpreter.display())
+    let (with, origin) = (language.pick("with", "с"), language.say(origin));
+    format!("{} {with} {kind} {module}, {origin}\n{}", python.version, python.interpreter.display())
 }
 
 fn port_taken(error: ServeError) -> Report {

@@ -1,11 +1,16 @@
 //! Settings for the commands: from all layers, with the flags on top.
 
+use std::sync::OnceLock;
+
 use mlx_tree::api::Language;
 use mlx_tree::settings::{self, ConfigErrors, Environment, Flag, Settings, Sources};
 
 use super::arguments::{LogFormat, SettingsArguments};
 use super::print;
 use super::report::{Code, Report};
+
+/// What the configuration says, once it has been read.
+static SPOKEN: OnceLock<Language> = OnceLock::new();
 
 /// Settings, and the environment that they were read in.
 pub(crate) struct Loaded {
@@ -18,10 +23,20 @@ pub(crate) struct Loaded {
 impl Loaded {
     /// The language that people are spoken to in.
     pub(crate) const fn language(&self) -> Language {
-        match self.settings.log.language {
-            settings::Language::En => Language::En,
-            settings::Language::Ru => Language::Ru,
-        }
+        language_of(self.settings.log.language)
+    }
+}
+
+/// The language that errors are told in: the configured one, once that is known, until then that of the environment. The
+/// configuration may be what is wrong.
+pub(crate) fn spoken() -> Language {
+    SPOKEN.get().copied().unwrap_or_else(|| language_of(Environment::capture().language()))
+}
+
+const fn language_of(configured: settings::Language) -> Language {
+    match configured {
+        settings::Language::En => Language::En,
+        settings::Language::Ru => Language::Ru,
     }
 }
 
@@ -34,8 +49,9 @@ pub(crate) fn load(arguments: &SettingsArguments) -> Result<Loaded, Report> {
 pub(crate) fn load_with(arguments: &SettingsArguments, more: Vec<Flag>) -> Result<Loaded, Report> {
     let environment = Environment::capture();
     let sources = more.into_iter().fold(sources(arguments, &environment), Sources::flag);
-    let loaded = settings::load(&sources).map_err(refused)?;
-    Ok(Loaded { settings: loaded.settings, environment })
+    let settings = settings::load(&sources).map_err(refused)?.settings;
+    let _ = SPOKEN.set(language_of(settings.log.language));
+    Ok(Loaded { settings, environment })
 }
 
 /// `mlx-tree check`.

@@ -61,10 +61,7 @@ impl LogSettings {
     pub(super) fn read(section: &mut Section<'_, '_>, environment: &Environment) -> Self {
         let language = match section.read("language", choice) {
             Wanted::This(language) => language,
-            Wanted::OfEnvironment if environment.locale().is_some_and(|locale| locale.starts_with("ru")) => {
-                Language::Ru
-            }
-            Wanted::OfEnvironment => Language::En,
+            Wanted::OfEnvironment => environment.language(),
         };
         Self { language, format: section.read("format", choice), level: section.read("level", choice) }
     }

@@ -2,33 +2,40 @@
 
 use std::fmt::Write as _;
 
-use mlx_tree_api::{Child, Phase, ServerStatus};
+use mlx_tree_api::{Child, Language, Phase, ServerStatus};
 
-use super::{breaker_mark, memory, phase_mark, plain_mark, short, span};
+use super::{breaker_mark, held_back, memory, phase_mark, plain_mark, short};
 
-pub(super) fn draw_server(out: &mut String, server: &ServerStatus, (branch, trunk): (&str, &str)) {
+pub(super) fn draw_server(
+    out: &mut String,
+    (server, language): (&ServerStatus, Language),
+    (branch, trunk): (&str, &str),
+) {
     let what = match (&server.server.url, server.phase) {
-        (Some(url), Phase::Ready | Phase::Busy | Phase::Suspect) => format!("serves at {url}"),
-        (_, phase) => {
-            server.reason.as_deref().map_or_else(|| phase.as_str().to_owned(), |reason| short(reason).clone())
+        (Some(url), Phase::Ready | Phase::Busy | Phase::Suspect) => {
+            format!("{} {url}", language.pick("serves at", "отвечает по адресу"))
         }
+        (_, phase) => match server.reason.as_deref() {
+            Some(reason) => short(&language.say(reason)),
+            None => phase.as_str().to_owned(),
+        },
     };
     let _ = writeln!(out, "{branch} {:<9} {} · {} · {what}", server.name, server.server.kind, server.server.model);
     let last = server.children.len().saturating_sub(1);
     for (at, child) in server.children.iter().enumerate() {
         let branch = if at == last { "└─" } else { "├─" };
-        let (mark, state, details) = of(server, child);
+        let (mark, state, details) = of((server, language), child);
         let line = format!("{trunk} {branch} {:<9} {mark} {state:<10} {details}", child.id);
         let _ = writeln!(out, "{}", line.trim_end());
     }
 }
 
-fn of(server: &ServerStatus, child: &Child) -> (&'static str, &'static str, String) {
+fn of((server, language): (&ServerStatus, Language), child: &Child) -> (&'static str, &'static str, String) {
     match child.id.as_str() {
-        "server" => (phase_mark(server.phase), server.phase.as_str(), process(server)),
+        "server" => (phase_mark(server.phase), server.phase.as_str(), process(server, language)),
         "breaker" => {
             let details = match server.breaker.half_open_in_s {
-                Some(seconds) => format!("no restarts; one trial in {}", span(seconds)),
+                Some(seconds) => held_back(seconds, language),
                 None => String::new(),
             };
             (breaker_mark(server.breaker.state), server.breaker.state.as_str(), details)
@@ -37,17 +44,18 @@ fn of(server: &ServerStatus, child: &Child) -> (&'static str, &'static str, Stri
     }
 }
 
-fn process(server: &ServerStatus) -> String {
+fn process(server: &ServerStatus, language: Language) -> String {
     let mut details = String::new();
     if let Some(pid) = server.process_pid {
         let _ = write!(details, "pid {pid}  ");
     }
-    let _ = write!(details, "epoch {}  restarts {}", server.server.epoch, server.restart_count);
+    let restarts = language.pick("restarts", "перезапусков");
+    let _ = write!(details, "epoch {}  {restarts} {}", server.server.epoch, server.restart_count);
     if let Some(bytes) = server.server.memory_bytes {
-        let _ = write!(details, "  {}", memory(bytes));
+        let _ = write!(details, "  {}", memory(bytes, language));
     }
     if server.in_flight > 0 {
-        let _ = write!(details, "  {} in flight", server.in_flight);
+        let _ = write!(details, "  {} {}", server.in_flight, language.pick("in flight", "в работе"));
     }
     details
 }

@@ -116,8 +116,15 @@ fn opened(state: BreakerState, phase: Phase) -> Status {
 }
 
 #[test]
+fn the_same_pictures_in_russian() {
+    insta::assert_snapshot!("a_ready_server_in_russian", picture(&ready(), Language::Ru));
+    let status = opened(BreakerState::Open, Phase::Suspended);
+    insta::assert_snapshot!("a_suspended_server_in_russian", picture(&status, Language::Ru));
+}
+
+#[test]
 fn a_ready_server() {
-    insta::assert_snapshot!(picture(&ready()));
+    insta::assert_snapshot!(picture(&ready(), Language::En));
 }
 
 #[test]
@@ -126,13 +133,13 @@ fn a_server_that_came_back() {
     let mut status = Status { last_exit: last.last_exit, journal: last.journal, restart_count: 2, ..ready() };
     status.server.epoch = 3;
     status.server.ready_for_s = Some(3.1);
-    insta::assert_snapshot!(picture(&status));
+    insta::assert_snapshot!(picture(&status, Language::En));
 }
 
 #[test]
 fn a_server_in_backoff() {
     let status = Status { next_attempt_in_s: Some(2.4), ..down(Phase::Backoff, 2) };
-    insta::assert_snapshot!(picture(&status));
+    insta::assert_snapshot!(picture(&status, Language::En));
 }
 
 #[test]
@@ -141,7 +148,7 @@ fn a_suspended_server() {
     status.reason = status.breaker.reason.clone();
     status.breaker.half_open_in_s = Some(41.0);
     status.next_attempt_in_s = Some(41.0);
-    insta::assert_snapshot!(picture(&status));
+    insta::assert_snapshot!(picture(&status, Language::En));
 }
 
 #[test]
@@ -150,7 +157,7 @@ fn a_server_on_trial() {
     status.process_pid = Some(4790);
     status.server.url = Some("http://127.0.0.1:8080".to_owned());
     status.reason = Some(format!("restarting after: {LAST_WORDS}"));
-    insta::assert_snapshot!(picture(&status));
+    insta::assert_snapshot!(picture(&status, Language::En));
 }
 
 #[test]
@@ -162,7 +169,7 @@ fn a_stopped_server() {
         "shutdown".clone_into(&mut exit.message);
     }
     status.journal.clear();
-    insta::assert_snapshot!(picture(&status));
+    insta::assert_snapshot!(picture(&status, Language::En));
 }
 
 #[test]
@@ -174,7 +181,7 @@ fn a_suspect_server() {
         ..ready()
     };
     status.health.failures = 2;
-    insta::assert_snapshot!(picture(&status));
+    insta::assert_snapshot!(picture(&status, Language::En));
 }
 
 #[test]
@@ -191,18 +198,18 @@ fn a_demo_with_a_child_of_ones_own_that_fails() {
         last_exit: Some(format!("error: {}", "connection refused ".repeat(20))),
         next_start_in_s: Some(8.0),
     });
-    insta::assert_snapshot!(picture(&status));
+    insta::assert_snapshot!(picture(&status, Language::En));
 }
 
 #[test]
 fn spans_read_as_people_say_them() {
-    let said = [0.0, 3.24, 12.4, 60.0, 200.0, 7500.0].map(span);
+    let said = [0.0, 3.24, 12.4, 60.0, 200.0, 7500.0].map(|seconds| span(seconds, Language::En));
     assert_eq!(said, ["0.0 s", "3.2 s", "12 s", "1 min", "3 min 20 s", "2 h 5 min"]);
 }
 
 #[test]
 fn a_large_server_is_measured_in_gibibytes() {
-    assert_eq!([104_857_600, 21_474_836_480].map(memory), ["100 MiB", "20.0 GiB"]);
+    assert_eq!([104_857_600, 21_474_836_480].map(|bytes| memory(bytes, Language::En)), ["100 MiB", "20.0 GiB"]);
 }
 
 #[test]
@@ -211,7 +218,7 @@ fn a_gate_that_lets_less_through_says_why() {
     let gateway = status.gateway.as_mut().expect("it has one");
     (gateway.in_flight, gateway.queued) = (1, 7);
     gateway.gates[0] = Gate { limit: 1, limited_by: Some(LimitedBy::Clamped), ..gateway.gates[0].clone() };
-    let picture = picture(&status);
+    let picture = picture(&status, Language::En);
     let line = picture.lines().find(|line| line.contains("gateway")).expect("its line");
     assert_eq!(
         line,

@@ -20,7 +20,7 @@ use mlx_tree_workers::clock::Clock;
 use mlx_tree_workers::health::{HealthNumbers, Served, Spans};
 use mlx_tree_workers::server::job::{Job, Ranks};
 use mlx_tree_workers::server::profile::{CommandParts, Profile};
-use mlx_tree_workers::server::{Blueprint, GuardKeeper, LogBook, PortChoice, WarmUp, probe};
+use mlx_tree_workers::server::{Blueprint, GuardKeeper, LogBook, PortChoice, Recipe, Recipes, WarmUp, probe};
 use mlx_tree_workers::tree::{MemoryPlan, Plan, ServerPlan, Start, no_server};
 use tokio::sync::Semaphore;
 
@@ -162,37 +162,9 @@ impl Common<'_> {
         place: Arc<InstanceLock>,
         logs: LogBook,
     ) -> Blueprint {
-        let settings = self.settings;
         Blueprint {
             label: stamp.into(),
-            profile: Profile::of(server.kind, &prepared.model, settings.health.path.as_deref()),
-            parts: CommandParts {
-                python: prepared.python.as_ref().map_or_else(PathBuf::new, |python| python.interpreter.clone()),
-                model: prepared.model.clone(),
-                args: server.args.clone(),
-                command: server.command.clone(),
-                host: server.host,
-                port: server.port,
-                job: server.launch.as_ref().map(|launch| job(launch, prepared)),
-            },
-            cwd: Some(server.cwd.clone()),
-            env: self.server_environment(server, prepared.network),
-            host: server.host,
-            port: if server.port == 0 { PortChoice::Free } else { PortChoice::Fixed(server.port) },
-            warm_up: server
-                .preload
-                .iter()
-                .map(|preload| WarmUp { model: preload.model.clone(), prompt: preload.prompt.clone() })
-                .collect(),
-            start_timeout: server.start_timeout,
-            grace: Grace::new(settings.shutdown.grace),
-            hung_grace: Grace::new(settings.shutdown.hung_grace),
-            probe_timeout: settings.health.timeout,
-            restart: match settings.restart.policy {
-                RestartMode::Permanent => Restart::Permanent,
-                RestartMode::Transient => Restart::Transient,
-                RestartMode::Temporary => Restart::Temporary,
-            },
+            recipes: Recipes::of(recipe(self.settings, self.environment, server, prepared)),
             instance: Some(place),
             guard: self.guard.clone(),
             client: probe::client(),
@@ -204,21 +176,64 @@ impl Common<'_> {
             permit: Arc::new(Semaphore::new(1)),
         }
     }
+}
 
-    /// What a server sees of the environment: what settings let through, what the configuration adds, and what we insist on.
-    fn server_environment(&self, server: &ServerSettings, network: Network) -> Vec<(OsString, OsString)> {
-        let inherited = self.environment.inherited_by_server();
-        let mut variables: BTreeMap<OsString, OsString> =
-            inherited.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        // Python would keep the last lines of a crash in its buffer.
-        variables.insert("PYTHONUNBUFFERED".into(), "1".into());
-        if network == Network::NotNeeded {
-            // A name in a request must not send the server to the hub, where it would block everybody.
-            variables.insert("HF_HUB_OFFLINE".into(), "1".into());
-        }
-        variables.extend(server.env.iter().map(|(name, value)| (name.into(), value.into())));
-        variables.into_iter().collect()
+/// How `server` is started, judged and stopped.
+pub(crate) fn recipe(
+    settings: &Settings,
+    environment: &Environment,
+    server: &ServerSettings,
+    prepared: &Prepared,
+) -> Recipe {
+    Recipe {
+        profile: Profile::of(server.kind, &prepared.model, settings.health.path.as_deref()),
+        parts: CommandParts {
+            python: prepared.python.as_ref().map_or_else(PathBuf::new, |python| python.interpreter.clone()),
+            model: prepared.model.clone(),
+            args: server.args.clone(),
+            command: server.command.clone(),
+            host: server.host,
+            port: server.port,
+            job: server.launch.as_ref().map(|launch| job(launch, prepared)),
+        },
+        cwd: Some(server.cwd.clone()),
+        env: server_environment(environment, server, prepared.network),
+        host: server.host,
+        port: if server.port == 0 { PortChoice::Free } else { PortChoice::Fixed(server.port) },
+        warm_up: server
+            .preload
+            .iter()
+            .map(|preload| WarmUp { model: preload.model.clone(), prompt: preload.prompt.clone() })
+            .collect(),
+        start_timeout: server.start_timeout,
+        grace: Grace::new(settings.shutdown.grace),
+        hung_grace: Grace::new(settings.shutdown.hung_grace),
+        probe_timeout: settings.health.timeout,
+        restart: match settings.restart.policy {
+            RestartMode::Permanent => Restart::Permanent,
+            RestartMode::Transient => Restart::Transient,
+            RestartMode::Temporary => Restart::Temporary,
+        },
     }
+}
+
+/// What a server sees of the environment: what settings let through, what the configuration adds, and what we insist on.
+fn server_environment(
+    environment: &Environment,
+    server: &ServerSettings,
+    network: Network,
+) -> Vec<(OsString, OsString)> {
+    let inherited = environment.inherited_by_server();
+    let mut variables: BTreeMap<OsString, OsString> =
+        inherited.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    // Python would keep the last lines of a crash in its buffer.
+    variables.insert("PYTHONUNBUFFERED".into(), "1".into());
+    if network == Network::NotNeeded {
+        // A name in a request must not send the server to the hub, where it would block everybody.
+        variables.insert("HF_HUB_OFFLINE".into(), "1".into());
+    }
+    variables.extend(server.env.iter().map(|(name, value)| (name.into(), value.into())));
+    variables.into_iter().collect()
 }
 
 /// The launcher comes with MLX, so it is beside the interpreter that has MLX; if not, on the server's search path.

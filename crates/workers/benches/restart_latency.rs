@@ -26,7 +26,7 @@ use mlx_tree_workers::bus::Bus;
 use mlx_tree_workers::clock::Clock;
 use mlx_tree_workers::health::{HealthNumbers, Served, Spans};
 use mlx_tree_workers::server::profile::{CommandParts, Profile};
-use mlx_tree_workers::server::{Blueprint, GuardKeeper, LogBook, PortChoice, probe};
+use mlx_tree_workers::server::{Blueprint, GuardKeeper, LogBook, PortChoice, Recipe, Recipes, probe};
 use mlx_tree_workers::tree::{MemoryPlan, Plan, ServerPlan, Start, Tree, no_server};
 use tokio::sync::Semaphore;
 
@@ -139,26 +139,28 @@ fn plan(command: &[String]) -> Plan {
         name: "server".into(),
         blueprint: Blueprint {
             label: "server".into(),
-            profile: Profile::of(ServerKind::Http, "", None),
-            parts: CommandParts {
-                python: "".into(),
-                model: String::new(),
-                args: Vec::new(),
-                command: settings.server.command,
+            recipes: Recipes::of(Recipe {
+                profile: Profile::of(ServerKind::Http, "", None),
+                parts: CommandParts {
+                    python: "".into(),
+                    model: String::new(),
+                    args: Vec::new(),
+                    command: settings.server.command,
+                    host,
+                    port: 0,
+                    job: None,
+                },
+                cwd: None,
+                env: Vec::new(),
                 host,
-                port: 0,
-                job: None,
-            },
-            cwd: None,
-            env: Vec::new(),
-            host,
-            port: PortChoice::Free,
-            warm_up: Vec::new(),
-            start_timeout: hour,
-            grace: Grace::new(Duration::from_secs(1)),
-            hung_grace: Grace::new(Duration::from_secs(1)),
-            probe_timeout: hour,
-            restart: Restart::Permanent,
+                port: PortChoice::Free,
+                warm_up: Vec::new(),
+                start_timeout: hour,
+                grace: Grace::new(Duration::from_secs(1)),
+                hung_grace: Grace::new(Duration::from_secs(1)),
+                probe_timeout: hour,
+                restart: Restart::Permanent,
+            }),
             instance: None,
             guard: GuardKeeper::none(),
             client: probe::client(),

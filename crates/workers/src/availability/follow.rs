@@ -35,7 +35,7 @@ pub(crate) async fn follow(server: Arc<Server>, root: SupervisorHandle) {
                     gate: &gate,
                     wish: *wish.borrow_and_update(),
                     turn: *turn.borrow_and_update(),
-                    restart: server.blueprint.restart,
+                    restart: server.blueprint.recipes.newest().restart,
                     since,
                     clock: server.blueprint.clock,
                 };

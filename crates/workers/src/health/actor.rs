@@ -17,8 +17,7 @@ use super::progress::{HealthView, Meter, Served, processor_time};
 use crate::bus::Bus;
 use crate::clock::Clock;
 use crate::server::probe::{self, ProbeError};
-use crate::server::profile::Profile;
-use crate::server::{ServerMessage, ServerPhase, ServerView};
+use crate::server::{Recipes, ServerMessage, ServerPhase, ServerView};
 use crate::task::AbortOnDrop;
 
 /// The watcher as a child of the tree.
@@ -56,10 +55,8 @@ pub struct HealthArguments {
     pub label: Arc<str>,
     /// The numbers.
     pub numbers: HealthNumbers,
-    /// How this kind of server is judged.
-    pub profile: Profile,
-    /// What may show that it works.
-    pub evidence: Evidence,
+    /// How the server is judged: as what it was started.
+    pub recipes: Recipes,
     /// The server's process, on the control path.
     pub server: watch::Receiver<ServerView>,
     /// Where to send a verdict.
@@ -229,8 +226,9 @@ impl HealthState {
         let (url, process) = (watched.url.clone(), watched.process.clone());
         tokio::spawn(async move {
             let timeout = arguments.numbers.timeout;
-            let answer = probe::health(&arguments.client, &url, &arguments.profile, timeout).await;
-            let cpu = match arguments.evidence {
+            let recipe = arguments.recipes.running();
+            let answer = probe::health(&arguments.client, &url, &recipe.profile, timeout).await;
+            let cpu = match recipe.evidence() {
                 Evidence::ProcessorTime => processor_time(&process).await,
                 Evidence::AnswersOnly => None,
             };
@@ -299,7 +297,7 @@ impl HealthState {
         let (arguments, myself, url) = (Arc::clone(&self.arguments), myself.clone(), watched.url.clone());
         tokio::spawn(async move {
             let timeout = arguments.numbers.canary_timeout;
-            let answer = probe::canary(&arguments.client, &url, &arguments.profile, timeout).await;
+            let answer = probe::canary(&arguments.client, &url, &arguments.recipes.running().profile, timeout).await;
             let _ = myself.send_message(HealthMessage::Canary { epoch, answer });
         });
     }

@@ -1,16 +1,12 @@
 //! From the blueprint of a server to a running process group: port, locks, environment, guard, record, in that order.
 
-use std::ffi::OsString;
-use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mlx_tree_policy::Severity;
 use mlx_tree_process::port::{self, PortState};
 use mlx_tree_process::state::{InstanceLock, Record, ServerLock, ServerLockError};
-use mlx_tree_process::{Grace, Identity, Launch, ProcessGroup};
-use mlx_tree_supervision::Restart;
+use mlx_tree_process::{Identity, Launch, ProcessGroup};
 use reqwest::Client;
 use tokio::sync::{Semaphore, watch};
 
@@ -19,13 +15,12 @@ use super::failure::ServerFailure;
 use super::guard::GuardKeeper;
 use super::job::Job;
 use super::logbook::LogBook;
-use super::probe::WarmUp;
-use super::profile::{CommandParts, Profile};
+use super::profile::CommandParts;
+use super::recipe::{Recipe, Recipes};
 use super::view::ServerView;
 use crate::availability::StartTimes;
 use crate::bus::Bus;
 use crate::clock::Clock;
-use crate::health::Evidence;
 
 /// How long a launch waits for the process before it to be gone. That one has had its grace and its KILL by then.
 const PREDECESSOR: Duration = Duration::from_secs(30);
@@ -36,30 +31,8 @@ const FREE_PORT_TRIES: u32 = 10;
 pub struct Blueprint {
     /// What its events are stamped with: `server`, or of several `coder/server`.
     pub label: Arc<str>,
-    /// How this kind of server is started and judged.
-    pub profile: Profile,
-    /// The interpreter, the model and so on; the port is filled in for each launch.
-    pub parts: CommandParts,
-    /// Its working directory; ours if none.
-    pub cwd: Option<PathBuf>,
-    /// Its whole environment.
-    pub env: Vec<(OsString, OsString)>,
-    /// Where to listen.
-    pub host: IpAddr,
-    /// On which port.
-    pub port: PortChoice,
-    /// What to ask of a fresh server before it is called ready.
-    pub warm_up: Vec<WarmUp>,
-    /// From the launch to ready.
-    pub start_timeout: Duration,
-    /// Between TERM and KILL of a healthy server.
-    pub grace: Grace,
-    /// Between TERM and KILL of a server that has stopped answering.
-    pub hung_grace: Grace,
-    /// One probe.
-    pub probe_timeout: Duration,
-    /// Which exits call for a restart.
-    pub restart: Restart,
+    /// How it is started, judged and stopped, as of now.
+    pub recipes: Recipes,
     /// The proof that we are the one supervisor of this instance, and the way to its state; without it (in a library that
     /// wants none) an orphan cannot be told from a stranger.
     pub instance: Option<Arc<InstanceLock>>,
@@ -100,26 +73,26 @@ pub(super) struct Launched {
 
 impl Blueprint {
     /// Starts a process for one incarnation, once the one before it is entirely gone.
-    pub(super) async fn launch(&self) -> Result<Launched, ServerFailure> {
+    pub(super) async fn launch(&self, recipe: &Recipe) -> Result<Launched, ServerFailure> {
         let Ok(Ok(permit)) = tokio::time::timeout(PREDECESSOR, Arc::clone(&self.permit).acquire_owned()).await else {
             let message = format!("the process before it is still there {} s later", PREDECESSOR.as_secs());
             return Err(ServerFailure::plain(Reason::OutOfResources, message));
         };
-        let address = self.take_address().await?;
-        let job = match self.parts.job.clone() {
-            Some(job) => Some(self.with_ports(job).await?),
+        let address = take_address(recipe).await?;
+        let job = match recipe.parts.job.clone() {
+            Some(job) => Some(with_ports(recipe, job).await?),
             None => None,
         };
-        let argv = self.profile.argv(&CommandParts { port: address.port(), job, ..self.parts.clone() });
-        let mut launch = Launch::new(argv).envs(self.env.iter().cloned()).hold(permit).drop_grace(self.hung_grace);
-        if let Some(cwd) = &self.cwd {
+        let argv = recipe.profile.argv(&CommandParts { port: address.port(), job, ..recipe.parts.clone() });
+        let mut launch = Launch::new(argv).envs(recipe.env.iter().cloned()).hold(permit).drop_grace(recipe.hung_grace);
+        if let Some(cwd) = &recipe.cwd {
             launch = launch.cwd(cwd);
         }
         if let Some(instance) = &self.instance {
             launch = launch.lock(ServerLock::acquire(instance).await.map_err(|error| locked(&error))?);
         }
         let group = ProcessGroup::spawn(launch).map_err(|error| ServerFailure::spawn(&error))?;
-        self.guard.protect(group.identity(), self.hung_grace);
+        self.guard.protect(group.identity(), recipe.hung_grace);
         self.note_down(&group, address);
         Ok(Launched { group, address })
     }
@@ -134,76 +107,6 @@ impl Blueprint {
         }
     }
 
-    /// Names a port that nobody holds.
-    async fn take_address(&self) -> Result<SocketAddr, ServerFailure> {
-        let PortChoice::Fixed(port) = self.port else { return self.take_free_address().await };
-        match self.look_at(port).await? {
-            PortState::Free => Ok(SocketAddr::new(self.host, port)),
-            PortState::Held { holders } => {
-                let holders: Vec<_> = holders.iter().map(|it| format!("pid {} ({})", it.pid, it.command)).collect();
-                let who = if holders.is_empty() { "a process of another user".to_owned() } else { holders.join(", ") };
-                Err(ServerFailure::plain(Reason::PortInUse, format!("port {port} is held by {who}")))
-            }
-        }
-    }
-
-    /// A port that was free a moment ago may be somebody else's by now: then another one will do.
-    async fn take_free_address(&self) -> Result<SocketAddr, ServerFailure> {
-        for _ in 0..FREE_PORT_TRIES {
-            let port = port::free_port(self.host).map_err(|error| {
-                ServerFailure::plain(Reason::OutOfResources, format!("no free port can be had: {error}"))
-            })?;
-            if self.look_at(port).await? == PortState::Free {
-                return Ok(SocketAddr::new(self.host, port));
-            }
-        }
-        let message = format!("{FREE_PORT_TRIES} free ports were taken by others, one after the other");
-        Err(ServerFailure::plain(Reason::OutOfResources, message))
-    }
-
-    /// A job whose ranks have free ports in a row.
-    async fn with_ports(&self, job: Job) -> Result<Job, ServerFailure> {
-        let count = job.ports();
-        for _ in 0..FREE_PORT_TRIES {
-            let first = self.take_free_address().await?.port();
-            let mut free = first.checked_add(count).is_some();
-            for port in (first..first.saturating_add(count)).skip(1) {
-                free = free && self.look_at(port).await? == PortState::Free;
-            }
-            if free {
-                return Ok(job.on_ports_from(if count == 0 { 0 } else { first }));
-            }
-        }
-        let message = format!("no {count} free ports in a row were found for its ranks");
-        Err(ServerFailure::plain(Reason::OutOfResources, message))
-    }
-
-    /// What its processor time shows of it.
-    pub(crate) fn evidence(&self) -> Evidence {
-        match self.parts.job {
-            Some(_) => Evidence::AnswersOnly,
-            None => Evidence::ProcessorTime,
-        }
-    }
-
-    async fn look_at(&self, port: u16) -> Result<PortState, ServerFailure> {
-        let address = SocketAddr::new(self.host, port);
-        port::check(address).await.map_err(|error| {
-            ServerFailure::plain(Reason::BadArguments, format!("{address} cannot be listened on: {error}"))
-        })
-    }
-
-    /// A failure as this server has to take it: one that found its port taken gets another port at its next start, so
-    /// trying again does help, unless it insists on that very port.
-    pub(super) fn weigh(&self, failure: ServerFailure) -> ServerFailure {
-        match (self.port, failure.reason) {
-            (PortChoice::Free, Reason::PortInUse | Reason::ForeignListener) => {
-                ServerFailure { severity: Severity::Transient, ..failure }
-            }
-            _ => failure,
-        }
-    }
-
     fn note_down(&self, group: &ProcessGroup, address: SocketAddr) {
         let Some(instance) = &self.instance else { return };
         let record = Record { server: group.identity().clone(), port: address.port(), nonce: group.nonce().to_owned() };
@@ -212,6 +115,57 @@ impl Blueprint {
             tracing::warn!(target: "mlx_tree::server", %error, "the note about the server cannot be written");
         }
     }
+}
+
+/// Names a port that nobody holds.
+async fn take_address(recipe: &Recipe) -> Result<SocketAddr, ServerFailure> {
+    let PortChoice::Fixed(port) = recipe.port else { return take_free_address(recipe).await };
+    match look_at(recipe, port).await? {
+        PortState::Free => Ok(SocketAddr::new(recipe.host, port)),
+        PortState::Held { holders } => {
+            let holders: Vec<_> = holders.iter().map(|it| format!("pid {} ({})", it.pid, it.command)).collect();
+            let who = if holders.is_empty() { "a process of another user".to_owned() } else { holders.join(", ") };
+            Err(ServerFailure::plain(Reason::PortInUse, format!("port {port} is held by {who}")))
+        }
+    }
+}
+
+/// A port that was free a moment ago may be somebody else's by now: then another one will do.
+async fn take_free_address(recipe: &Recipe) -> Result<SocketAddr, ServerFailure> {
+    for _ in 0..FREE_PORT_TRIES {
+        let port = port::free_port(recipe.host).map_err(|error| {
+            ServerFailure::plain(Reason::OutOfResources, format!("no free port can be had: {error}"))
+        })?;
+        if look_at(recipe, port).await? == PortState::Free {
+            return Ok(SocketAddr::new(recipe.host, port));
+        }
+    }
+    let message = format!("{FREE_PORT_TRIES} free ports were taken by others, one after the other");
+    Err(ServerFailure::plain(Reason::OutOfResources, message))
+}
+
+/// A job whose ranks have free ports in a row.
+async fn with_ports(recipe: &Recipe, job: Job) -> Result<Job, ServerFailure> {
+    let count = job.ports();
+    for _ in 0..FREE_PORT_TRIES {
+        let first = take_free_address(recipe).await?.port();
+        let mut free = first.checked_add(count).is_some();
+        for port in (first..first.saturating_add(count)).skip(1) {
+            free = free && look_at(recipe, port).await? == PortState::Free;
+        }
+        if free {
+            return Ok(job.on_ports_from(if count == 0 { 0 } else { first }));
+        }
+    }
+    let message = format!("no {count} free ports in a row were found for its ranks");
+    Err(ServerFailure::plain(Reason::OutOfResources, message))
+}
+
+async fn look_at(recipe: &Recipe, port: u16) -> Result<PortState, ServerFailure> {
+    let address = SocketAddr::new(recipe.host, port);
+    port::check(address).await.map_err(|error| {
+        ServerFailure::plain(Reason::BadArguments, format!("{address} cannot be listened on: {error}"))
+    })
 }
 
 fn locked(error: &ServerLockError) -> ServerFailure {

@@ -6,12 +6,13 @@ use std::time::Duration;
 use mlx_tree_process::port::{self, ListenerOwner};
 use mlx_tree_process::{Identity, Tail};
 use mlx_tree_settings::ServerKind;
+use reqwest::Client;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::diagnosis::Reason;
 use super::failure::ServerFailure;
-use super::launch::Blueprint;
 use super::probe::{self, ProbeError};
+use super::recipe::Recipe;
 
 /// Between two questions to a server that is not there yet: often at first, so that a quick start is seen at once.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -29,27 +30,28 @@ pub(super) enum Milestone {
 /// Waits until the process `leader` serves at `address`. A process that exits meanwhile is for others to notice: this
 /// future is then dropped.
 pub(super) async fn startup(
-    blueprint: &Blueprint,
+    client: &Client,
+    recipe: &Recipe,
     leader: &Identity,
     tail: &Tail,
     address: SocketAddr,
     tell: impl Fn(Milestone),
 ) -> Result<(), ServerFailure> {
-    let deadline = Instant::now() + blueprint.start_timeout;
+    let deadline = Instant::now() + recipe.start_timeout;
     let base = format!("http://{address}");
     let mut last = "it has not listened yet".to_owned();
     let work = async {
-        wait_for_health(blueprint, leader, address, tail, &mut last).await?;
+        wait_for_health(client, recipe, leader, address, tail, &mut last).await?;
         refuse_strangers(leader, address).await?;
         tell(Milestone::Loading);
-        wait_for_canary(blueprint, &base, tail, deadline, &mut last).await?;
-        warm(blueprint, &base, deadline).await;
+        wait_for_canary(client, recipe, &base, tail, deadline, &mut last).await?;
+        warm(client, recipe, &base, deadline).await;
         Ok(())
     };
     match timeout_at(deadline, work).await {
         Ok(outcome) => outcome,
         Err(_) => {
-            let span = blueprint.start_timeout.as_secs_f64();
+            let span = recipe.start_timeout.as_secs_f64();
             let why = format!("not ready within {span} s ({last})");
             Err(ServerFailure::living(Reason::StartTimeout, &why, &tail.last_lines(LAST_LINES)))
         }
@@ -57,7 +59,8 @@ pub(super) async fn startup(
 }
 
 async fn wait_for_health(
-    blueprint: &Blueprint,
+    client: &Client,
+    recipe: &Recipe,
     leader: &Identity,
     address: SocketAddr,
     tail: &Tail,
@@ -66,10 +69,10 @@ async fn wait_for_health(
     let base = format!("http://{address}");
     let mut pause = FIRST_PAUSE;
     loop {
-        match probe::health(&blueprint.client, &base, &blueprint.profile, blueprint.probe_timeout).await {
+        match probe::health(client, &base, &recipe.profile, recipe.probe_timeout).await {
             Ok(()) => return Ok(()),
             // mlx_lm says 200 while it loads; it says 503 for one reason only, and never recovers from it.
-            Err(ProbeError::Status { status: 503, body }) if blueprint.profile.kind == ServerKind::MlxLm => {
+            Err(ProbeError::Status { status: 503, body }) if recipe.profile.kind == ServerKind::MlxLm => {
                 let why = format!("its generation thread died: HTTP 503 {body}");
                 return Err(ServerFailure::living(Reason::GenerationDied, &why, &tail.last_lines(LAST_LINES)));
             }
@@ -104,7 +107,8 @@ async fn refuse_strangers(leader: &Identity, address: SocketAddr) -> Result<(), 
 
 /// The first completion waits for the model to be loaded, however long that takes: its limit is the start timeout.
 async fn wait_for_canary(
-    blueprint: &Blueprint,
+    client: &Client,
+    recipe: &Recipe,
     base: &str,
     tail: &Tail,
     deadline: Instant,
@@ -113,7 +117,7 @@ async fn wait_for_canary(
     let mut pause = FIRST_PAUSE;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
-        match probe::canary(&blueprint.client, base, &blueprint.profile, left).await {
+        match probe::canary(client, base, &recipe.profile, left).await {
             Ok(()) => return Ok(()),
             Err(error @ (ProbeError::Status { status: 503, .. } | ProbeError::Refused | ProbeError::Broken(_))) => {
                 *last = error.to_string();
@@ -131,10 +135,10 @@ async fn wait_for_canary(
 
 /// A warm-up that is refused is told and costs nothing else: a cold server is better than none. One that never ends runs into
 /// the start timeout, as anything else that a server leaves unanswered.
-async fn warm(blueprint: &Blueprint, base: &str, deadline: Instant) {
-    for one in &blueprint.warm_up {
+async fn warm(client: &Client, recipe: &Recipe, base: &str, deadline: Instant) {
+    for one in &recipe.warm_up {
         let left = deadline.saturating_duration_since(Instant::now());
-        if let Err(error) = probe::warm_up(&blueprint.client, base, &blueprint.profile, one, left).await {
+        if let Err(error) = probe::warm_up(client, base, &recipe.profile, one, left).await {
             tracing::warn!(target: "mlx_tree::server", %error, model = one.model, "a warm-up failed");
         }
     }

@@ -29,6 +29,7 @@ use tokio::time::Instant;
 use super::diagnosis::{Reason, is_alarming};
 use super::failure::ServerFailure;
 use super::launch::{Blueprint, Launched};
+use super::recipe::Recipe;
 use super::startup::{self, LAST_LINES, Milestone};
 use super::view::{ServerPhase, ServerView};
 use crate::task::AbortOnDrop;
@@ -80,6 +81,8 @@ pub struct LaunchOutcome(Result<Launched, ServerFailure>);
 pub struct ServerState {
     context: ChildContext,
     blueprint: Arc<Blueprint>,
+    /// What it was started with.
+    recipe: Arc<Recipe>,
     siblings: Siblings,
     launched_at: Instant,
     life: Life,
@@ -109,15 +112,17 @@ impl Actor for ServerWorker {
         }
         let epoch = context.epoch().get();
         blueprint.view.send_replace(ServerView { phase: ServerPhase::Starting, ..ServerView::absent(epoch) });
+        let recipe = blueprint.recipes.take();
         let launch = tokio::spawn({
-            let blueprint = Arc::clone(&blueprint);
+            let (blueprint, recipe) = (Arc::clone(&blueprint), Arc::clone(&recipe));
             async move {
-                let outcome = LaunchOutcome(blueprint.launch().await);
+                let outcome = LaunchOutcome(blueprint.launch(&recipe).await);
                 // If the actor is gone, the group goes with the message.
                 let _ = myself.send_message(ServerMessage::Launched(outcome));
             }
         });
-        Ok(ServerState { context, blueprint, siblings, launched_at: Instant::now(), life: Life::Launching(launch) })
+        let (launched_at, life) = (Instant::now(), Life::Launching(launch));
+        Ok(ServerState { context, blueprint, recipe, siblings, launched_at, life })
     }
 
     async fn handle(
@@ -181,14 +186,15 @@ impl ServerState {
         self.read_output(&group);
         report_exit(myself, &group);
         let startup = AbortOnDrop(tokio::spawn({
-            let (blueprint, tail, myself) = (Arc::clone(&self.blueprint), group.tail(), myself.clone());
+            let (client, recipe) = (self.blueprint.client.clone(), Arc::clone(&self.recipe));
+            let (tail, myself) = (group.tail(), myself.clone());
             async move {
                 let tell = |milestone| match milestone {
                     Milestone::Loading => {
                         let _ = myself.send_message(ServerMessage::Loading);
                     }
                 };
-                let outcome = startup::startup(&blueprint, &process, &tail, address, tell).await;
+                let outcome = startup::startup(&client, &recipe, &process, &tail, address, tell).await;
                 let _ = myself.send_message(ServerMessage::Started(outcome));
             }
         }));
@@ -230,9 +236,9 @@ impl ServerState {
     /// A transient server that ended by itself with success, or by somebody's polite signal, has done what it was there for.
     fn is_no_failure(&self, failure: &ServerFailure, exit: &Exit) -> bool {
         // A job's launcher ends with 0 whatever became of its ranks.
-        let telling = self.blueprint.parts.job.is_none();
+        let telling = self.recipe.parts.job.is_none();
         let polite = telling && matches!(failure.reason, Reason::UnexpectedExit | Reason::TerminatedExternally);
-        match self.blueprint.restart {
+        match self.blueprint.recipes.newest().restart {
             Restart::Permanent => false,
             Restart::Transient | Restart::Temporary => polite && exit.asked == Asked::No,
         }
@@ -243,12 +249,12 @@ impl ServerState {
         let Life::Running { group, address, startup } = &self.life else { return };
         startup.0.abort();
         self.publish(ServerPhase::Stopping, group, *address);
-        stop_in_background(myself, group, self.blueprint.hung_grace);
+        stop_in_background(myself, group, self.blueprint.recipes.newest().hung_grace);
         self.life = Life::Ending { group: group.clone(), why };
     }
 
     async fn stop(&mut self) {
-        let grace = self.blueprint.grace;
+        let grace = self.blueprint.recipes.newest().grace;
         match &self.life {
             Life::Launching(launch) => {
                 launch.abort();
@@ -262,21 +268,21 @@ impl ServerState {
                 startup.0.abort();
                 self.publish(ServerPhase::Stopping, group, *address);
                 self.emit(Kind::ServerStopping { grace_s: grace.length().as_secs_f64() });
-                self.stopped(group.stop(grace).await);
+                self.stopped(group.stop(grace).await, grace);
             }
-            Life::Ending { group, .. } => self.stopped(group.stop(grace).await),
+            Life::Ending { group, .. } => self.stopped(group.stop(grace).await, grace),
             Life::Gone => {}
         }
         self.life = Life::Gone;
     }
 
-    fn stopped(&self, outcome: Result<Exit, Stuck>) {
+    fn stopped(&self, outcome: Result<Exit, Stuck>, grace: Grace) {
         match outcome {
             Ok(exit) => {
                 let how = match exit.asked {
                     Asked::No | Asked::Stop => exit.how.to_string(),
                     Asked::Kill => {
-                        format!("{} after its grace of {} s", exit.how, self.blueprint.grace.length().as_secs_f64())
+                        format!("{} after its grace of {} s", exit.how, grace.length().as_secs_f64())
                     }
                 };
                 self.emit(Kind::ServerStopped { how });
@@ -291,7 +297,7 @@ impl ServerState {
         self.emit(failure.event());
         self.absent();
         self.life = Life::Gone;
-        Box::new(SupervisedExit::from(self.blueprint.weigh(failure)))
+        Box::new(SupervisedExit::from(self.recipe.weigh(failure)))
     }
 
     fn absent(&self) {

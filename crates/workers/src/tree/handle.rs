@@ -51,10 +51,11 @@ impl Tree {
         let servers: Vec<Arc<Server>> =
             std::iter::once(server).chain(further).map(Server::new).collect::<Result<_, _>>()?;
         let first = &servers[0];
-        let (bus, grace) = (first.blueprint.bus.clone(), first.blueprint.grace);
+        let (bus, grace) = (first.blueprint.bus.clone(), first.blueprint.recipes.newest().grace);
         for server in &servers {
             if let Some(instance) = &server.blueprint.instance {
-                orphans::settle(instance, server.blueprint.grace, &server.blueprint.label, &bus).await?;
+                orphans::settle(instance, server.blueprint.recipes.newest().grace, &server.blueprint.label, &bus)
+                    .await?;
             }
         }
         for instance in &abandoned {

@@ -139,7 +139,7 @@ impl Server {
             gate: &gate,
             wish: *self.wish.borrow(),
             turn: *self.turn.borrow(),
-            restart: self.blueprint.restart,
+            restart: self.blueprint.recipes.newest().restart,
             since: Instant::now(),
             clock: self.blueprint.clock,
         }

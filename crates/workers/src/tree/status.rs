@@ -88,7 +88,7 @@ pub(super) async fn of_server(server: &Server) -> api::ServerStatus {
     let child = supervisor.as_ref().and_then(|supervisor| supervisor.child(SERVER));
     let phase = match phase_of(child.map(|child| &child.state), running_phase(&view, watched.standing)) {
         // Nobody will start it again by himself.
-        api::Phase::Suspended if blueprint.restart == Restart::Temporary => api::Phase::Failed,
+        api::Phase::Suspended if blueprint.recipes.newest().restart == Restart::Temporary => api::Phase::Failed,
         // A delay that an earlier run has left to us is kept by a suspension, and is a delay all the same.
         api::Phase::Suspended if gate.breaker == BreakerState::Closed => api::Phase::Backoff,
         phase => phase,

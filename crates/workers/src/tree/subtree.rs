@@ -81,9 +81,10 @@ pub(crate) fn after_a_bug() -> Backoff {
 
 fn worker(server: &Arc<Server>, siblings: &Siblings) -> ChildSpec {
     let blueprint = &server.blueprint;
-    let start_timeout = blueprint.start_timeout + blueprint.hung_grace.length() + SLACK;
-    let shutdown = Shutdown::Timeout(blueprint.grace.length() + SLACK);
-    let (restart, gate) = (blueprint.restart, server.gate.clone());
+    let recipe = blueprint.recipes.newest();
+    let start_timeout = recipe.start_timeout + recipe.hung_grace.length() + SLACK;
+    let shutdown = Shutdown::Timeout(recipe.grace.length() + SLACK);
+    let (restart, gate) = (recipe.restart, server.gate.clone());
     // A supervisor that has been started anew counts on: nothing that knew the earlier incarnations may take a new one for
     // an old one.
     let before = Epoch::new(blueprint.view.borrow().epoch);
@@ -142,8 +143,7 @@ fn watcher(server: &Arc<Server>, siblings: &Siblings) -> ChildSpec {
             context,
             label: Arc::clone(&blueprint.label),
             numbers: server.numbers,
-            profile: blueprint.profile.clone(),
-            evidence: blueprint.evidence(),
+            recipes: blueprint.recipes.clone(),
             server: blueprint.view.subscribe(),
             owner: owner.clone(),
             served: server.served.clone(),

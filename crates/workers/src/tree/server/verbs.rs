@@ -65,7 +65,7 @@ impl ServerHandle {
                 ChildState::Down if server.sleeps() => return self.start_by_want(_one_at_a_time).await,
                 ChildState::Down => server.start_now(&supervisor).await?,
                 // Whatever ended it, nobody else would start it.
-                ChildState::Suspended { .. } if server.blueprint.restart == Restart::Temporary => {
+                ChildState::Suspended { .. } if server.blueprint.recipes.newest().restart == Restart::Temporary => {
                     server.terminate(&supervisor).await?;
                     server.start_now(&supervisor).await?;
                 }

@@ -21,7 +21,7 @@ use mlx_tree_workers::health::{HealthNumbers, Served, Spans};
 use mlx_tree_workers::server::job::{Job, Ranks};
 use mlx_tree_workers::server::profile::{CommandParts, Profile};
 use mlx_tree_workers::server::{Blueprint, GuardKeeper, LogBook, PortChoice, Recipe, Recipes, WarmUp, probe};
-use mlx_tree_workers::tree::{MemoryPlan, Plan, ServerPlan, Start, no_server};
+use mlx_tree_workers::tree::{MemoryPlan, Plan, ServerPlan, Shown, Start, Stay, no_server};
 use tokio::sync::Semaphore;
 
 use crate::prepare::Prepared;
@@ -107,15 +107,7 @@ pub(crate) fn plan(settings: &Settings, environment: &Environment, parts: Parts)
             common.server_plan(Own { server, stamp, prepared, place, logs, label: Label::Server })
         })
         .collect();
-    let memory = settings.memory;
-    Plan {
-        server,
-        further,
-        memory: MemoryPlan { budget: memory.budget, min_stay: memory.min_stay, turn: memory.turn },
-        children,
-        logs,
-        abandoned: places.abandoned,
-    }
+    Plan { server, further, memory: memory(settings), children, logs, abandoned: places.abandoned }
 }
 
 // === impl Common ===
@@ -123,34 +115,20 @@ pub(crate) fn plan(settings: &Settings, environment: &Environment, parts: Parts)
 impl Common<'_> {
     fn server_plan(&self, own: Own<'_>) -> ServerPlan {
         let Own { server, stamp, prepared, place, logs, label } = own;
-        let (kind, model, note) = match label {
-            Label::Server => (server.kind.as_str().to_owned(), server.model.clone(), prepared.note.clone()),
-            Label::Demo => (DEMO_KIND.to_owned(), DEMO_MODEL.to_owned(), Some(DEMO_NOTE.to_owned())),
-        };
-        let health = &self.settings.health;
         ServerPlan {
             name: server.name().into(),
             history: Some(History::in_dir(place.dir().path())),
             blueprint: self.blueprint(server, stamp, prepared, place, logs),
-            health: HealthNumbers {
-                interval: health.interval,
-                timeout: health.timeout,
-                failure_threshold: health.failure_threshold,
-                canary_timeout: health.canary_timeout,
-                spans: Spans { canary_idle: health.canary_idle, stall_after: health.stall_after },
-            },
+            health: health_numbers(self.settings),
             restart: self.settings.restart_policy_config_of(server),
             served: Served::default(),
-            model,
-            kind,
-            note,
+            shown: shown(server, prepared, label),
             start: match server.start {
                 StartMode::Always => Start::Always,
                 StartMode::Preload => Start::Preload,
                 StartMode::OnDemand => Start::OnDemand,
             },
-            idle_stop: server.idle_stop,
-            memory: server.memory.unwrap_or(0),
+            stay: stay(server),
         }
     }
 
@@ -175,6 +153,38 @@ impl Common<'_> {
             view: no_server(),
             permit: Arc::new(Semaphore::new(1)),
         }
+    }
+}
+
+/// What the servers may take together.
+pub(crate) const fn memory(settings: &Settings) -> MemoryPlan {
+    let memory = settings.memory;
+    MemoryPlan { budget: memory.budget, min_stay: memory.min_stay, turn: memory.turn }
+}
+
+fn stay(server: &ServerSettings) -> Stay {
+    Stay { idle_stop: server.idle_stop, memory: server.memory.unwrap_or(0) }
+}
+
+fn shown(server: &ServerSettings, prepared: &Prepared, label: Label) -> Shown {
+    match label {
+        Label::Server => {
+            Shown { kind: server.kind.as_str().to_owned(), model: server.model.clone(), note: prepared.note.clone() }
+        }
+        Label::Demo => {
+            Shown { kind: DEMO_KIND.to_owned(), model: DEMO_MODEL.to_owned(), note: Some(DEMO_NOTE.to_owned()) }
+        }
+    }
+}
+
+const fn health_numbers(settings: &Settings) -> HealthNumbers {
+    let health = &settings.health;
+    HealthNumbers {
+        interval: health.interval,
+        timeout: health.timeout,
+        failure_threshold: health.failure_threshold,
+        canary_timeout: health.canary_timeout,
+        spans: Spans { canary_idle: health.canary_idle, stall_after: health.stall_after },
     }
 }
 

@@ -217,6 +217,16 @@ impl Breaker {
         self.succeed();
     }
 
+    /// Goes by other numbers from now on. The state, its times and the counts stay.
+    ///
+    /// # Errors
+    /// [`InvalidBreaker`] if a number makes no sense; the old ones go on then.
+    pub fn set_config(&mut self, config: BreakerConfig) -> Result<(), InvalidBreaker> {
+        config.check()?;
+        self.config = config;
+        Ok(())
+    }
+
     /// Counts a failure and applies the rules of the present state.
     pub(crate) fn fail(&mut self, detail: &str, now: Monotonic) -> Verdict {
         self.failures = self.failures.saturating_add(1);

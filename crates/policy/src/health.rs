@@ -102,6 +102,14 @@ impl HealthThreshold {
         }
     }
 
+    /// Goes by other numbers from now on; the streak stays, and the next miss is judged by them.
+    pub const fn retune(&mut self, threshold: NonZeroU32, interval: Duration) {
+        self.threshold = threshold;
+        // The tick that is under way was armed with the old interval, and is not late for the new one.
+        self.interval = interval;
+        self.last_tick = None;
+    }
+
     /// Misses in a row so far.
     #[must_use]
     pub const fn streak(&self) -> u32 {

@@ -113,6 +113,11 @@ impl RestartWindow {
         self.admitted.clear();
     }
 
+    /// Keeps another limit from now on. What has been admitted stays counted; what lay outside the old period is forgotten.
+    pub const fn set_intensity(&mut self, intensity: Intensity) {
+        self.intensity = intensity;
+    }
+
     /// The limit that this window keeps.
     #[must_use]
     pub const fn intensity(&self) -> Intensity {

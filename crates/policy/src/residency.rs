@@ -145,6 +145,16 @@ impl Residency {
         Self { config, lodgers: lodgers.into_iter().map(state).collect() }
     }
 
+    /// Goes by other numbers from now on.
+    pub const fn set_config(&mut self, config: ResidencyConfig) {
+        self.config = config;
+    }
+
+    /// What one of them needs from now on.
+    pub fn set_lodger(&mut self, who: usize, lodger: Lodger) {
+        self.lodgers[who].lodger = lodger;
+    }
+
     /// Where a lodger is now. Without effect while an order about it is being carried out.
     pub fn on_place(&mut self, who: usize, place: Place) {
         let lodger = &mut self.lodgers[who];

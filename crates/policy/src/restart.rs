@@ -219,6 +219,27 @@ impl RestartPolicy {
         self.note(now, None, "reset by the operator", Ruling::Reset, None);
     }
 
+    /// Goes by other numbers from now on. What has been counted and what is under way stays: an open breaker keeps its
+    /// time, a delayed restart its delay, a trial its deadline, and a lower threshold applies at the next failure. What the
+    /// present run has earned by `now` it has earned by the old numbers.
+    ///
+    /// # Errors
+    /// [`InvalidPolicy`] if the numbers make no sense together; the old ones go on then.
+    pub fn set_config(&mut self, config: RestartPolicyConfig, now: Monotonic) -> Result<(), InvalidPolicy> {
+        config.check()?;
+        self.settle(now);
+        self.breaker.set_config(config.failure_breaker())?;
+        self.window.set_intensity(config.intensity);
+        self.config = config;
+        Ok(())
+    }
+
+    /// The numbers that it goes by.
+    #[must_use]
+    pub const fn config(&self) -> &RestartPolicyConfig {
+        &self.config
+    }
+
     /// The present run ends by our own decision, so its exit will be no failure.
     fn end_run(&mut self) {
         if let Some(run) = self.run.take() {

@@ -11,8 +11,8 @@
 //! The built-in layer is `config/default.toml`: a key exists if and only if it is in there, so a default is written in one
 //! place and a key that is spelt wrongly has something to be compared with.
 //!
-//! To add a key: write it into `config/default.toml` with a comment, read it in its section's `read`, and add its row to
-//! `docs/CONFIGURATION.md`; tests report whatever was forgotten. To add a section: a file below `settings/`, and a line in
+//! To add a key: write it into `config/default.toml` with a comment, read it in its section's `read`, say in its `compare`
+//! what a change of it takes, and add its row to `docs/CONFIGURATION.md`; tests report whatever was forgotten. To add a section: a file below `settings/`, and a line in
 //! [`Settings`].
 
 mod duration;
@@ -21,6 +21,7 @@ mod error;
 mod layers;
 mod load;
 mod origin;
+mod plan;
 mod reader;
 mod report;
 mod secret;
@@ -33,6 +34,7 @@ pub use environment::{Environment, Platform};
 pub use error::{ConfigError, ConfigErrors, OtherKey, Problem};
 pub use load::{FileUse, Loaded, Sources, UsedFile, load};
 pub use origin::{Flag, FlagValue, Origin};
+pub use plan::{Change, Contradiction, Effect, Plan, plan};
 pub use reader::Entry;
 pub use secret::{ServerEnv, looks_secret};
 pub use settings::{

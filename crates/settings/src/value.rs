@@ -1,6 +1,7 @@
 //! From a raw value to a typed one, and from a typed one to what is shown.
 
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -297,6 +298,36 @@ impl Shown for Size {
 impl Shown for OptionalSize {
     fn shown(&self) -> String {
         self.0.map_or_else(String::new, crate::format_size).shown()
+    }
+}
+
+impl Shown for Option<u64> {
+    fn shown(&self) -> String {
+        OptionalSize(*self).shown()
+    }
+}
+
+impl Shown for Option<Duration> {
+    fn shown(&self) -> String {
+        self.unwrap_or(Duration::ZERO).shown()
+    }
+}
+
+impl Shown for Option<String> {
+    fn shown(&self) -> String {
+        self.clone().unwrap_or_default().shown()
+    }
+}
+
+impl Shown for Option<SocketAddr> {
+    fn shown(&self) -> String {
+        self.map_or_else(|| String::new().shown(), |address| address.shown())
+    }
+}
+
+impl Shown for NonZeroU32 {
+    fn shown(&self) -> String {
+        self.to_string()
     }
 }
 

@@ -65,6 +65,17 @@ pub struct ChildRules {
     pub on_intensity_exceeded: OnIntensityExceeded,
 }
 
+/// Rules of a child that may be changed while it runs. What is `None` stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RuleChange {
+    /// Whether it is started again after it has ended.
+    pub restart: Option<Restart>,
+    /// How it is stopped.
+    pub shutdown: Option<Shutdown>,
+    /// When it counts as ready.
+    pub readiness: Option<Readiness>,
+}
+
 /// A child as the machine knows it. `payload` is the driver's own: whatever it needs to start and to reach the child.
 pub struct Spec<P> {
     /// The child's name.
@@ -185,6 +196,15 @@ pub enum Call<P> {
         /// When the suspension is expected to end, if that is known.
         until: Option<Monotonic>,
     },
+    /// Change rules of a child, from its next start or stop on.
+    Change {
+        /// Which.
+        id: ChildId,
+        /// What.
+        change: RuleChange,
+    },
+    /// Keep another restart intensity; the restarts that have been counted stay.
+    Intensity(Intensity),
     /// List the children. A query.
     Which,
     /// Count the children. A query.
@@ -242,7 +262,7 @@ pub enum Refusal {
     Stuck,
     /// The child is neither suspended nor waiting.
     NotSuspended(ChildState),
-    /// A temporary child cannot be suspended.
+    /// A temporary child cannot be suspended, nor become another kind of child.
     Temporary,
 }
 

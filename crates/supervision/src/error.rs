@@ -154,6 +154,23 @@ pub enum SuspendChildError {
     SupervisorGone,
 }
 
+/// The rules of a child could not be changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ChangeRulesError {
+    /// There is no such child.
+    #[error("there is no such child")]
+    NotFound,
+    /// A temporary child stays one, and no other becomes one.
+    #[error("a child does not become temporary, and a temporary child nothing else")]
+    Temporary,
+    /// The rules contradict each other.
+    #[error(transparent)]
+    Invalid(#[from] InvalidSpec),
+    /// The supervisor is stopping or has ended.
+    #[error("the supervisor has ended")]
+    SupervisorGone,
+}
+
 /// A child will not become ready by itself.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WaitReadyError {

@@ -3,16 +3,16 @@
 use std::fmt;
 use std::sync::Arc;
 
-use mlx_tree_policy::Monotonic;
+use mlx_tree_policy::{Intensity, Monotonic};
 use ractor::{ActorCell, ActorRef};
 use tokio::sync::{broadcast, oneshot, watch};
 
-use crate::core::{Answer, Call, ChildRules, Refusal};
+use crate::core::{Answer, Call, ChildRules, Refusal, RuleChange};
 use crate::shell::{Answered, Message, Payload, Shared};
 use crate::{
-    ChildCounts, ChildId, ChildSpec, ChildStatus, DeleteChildError, Epoch, RestartChildError, ResumeChildError,
-    StartChildError, SupervisorEvent, SupervisorExit, SupervisorGone, SupervisorStatus, SuspendChildError,
-    TerminateChildError, WaitReadyError,
+    ChangeRulesError, ChildCounts, ChildId, ChildSpec, ChildStatus, DeleteChildError, Epoch, RestartChildError,
+    ResumeChildError, StartChildError, SupervisorEvent, SupervisorExit, SupervisorGone, SupervisorStatus,
+    SuspendChildError, TerminateChildError, WaitReadyError,
 };
 
 /// A running supervisor. Cheap to clone; dropping it has no effect on the supervisor.
@@ -133,6 +133,32 @@ impl SupervisorHandle {
             Some(Answer::Refused(Refusal::Dynamic)) => Err(DeleteChildError::Dynamic),
             Some(Answer::Refused(_)) => Err(DeleteChildError::NotFound),
             _ => Err(DeleteChildError::SupervisorGone),
+        }
+    }
+
+    /// Changes rules of a child, running or not: what OTP does by an upgrade of its spec. A start or a stop that is in progress
+    /// goes on by the old ones.
+    ///
+    /// # Errors
+    /// [`ChangeRulesError`]; nothing is changed then.
+    pub async fn change_rules(&self, id: impl Into<ChildId>, change: RuleChange) -> Result<(), ChangeRulesError> {
+        match self.answer(Call::Change { id: id.into(), change }).await {
+            Some(Answer::Done) => Ok(()),
+            Some(Answer::Refused(Refusal::Temporary)) => Err(ChangeRulesError::Temporary),
+            Some(Answer::Refused(Refusal::Invalid(invalid))) => Err(ChangeRulesError::Invalid(invalid)),
+            Some(Answer::Refused(_)) => Err(ChangeRulesError::NotFound),
+            _ => Err(ChangeRulesError::SupervisorGone),
+        }
+    }
+
+    /// Keeps another restart intensity from now on. The restarts that have been counted stay counted.
+    ///
+    /// # Errors
+    /// [`SupervisorGone`].
+    pub async fn change_intensity(&self, intensity: Intensity) -> Result<(), SupervisorGone> {
+        match self.answer(Call::Intensity(intensity)).await {
+            Some(Answer::Done) => Ok(()),
+            _ => Err(SupervisorGone),
         }
     }
 

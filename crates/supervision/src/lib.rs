@@ -190,11 +190,11 @@ mod supervisor;
 #[cfg(feature = "test-util")]
 pub mod test_util;
 
-pub use crate::core::ChildRules;
+pub use crate::core::{ChildRules, RuleChange};
 pub use context::ChildContext;
 pub use error::{
-    DeleteChildError, InvalidSpec, RestartChildError, ResumeChildError, StartChildError, StartError, SupervisorGone,
-    SuspendChildError, TerminateChildError, WaitReadyError,
+    ChangeRulesError, DeleteChildError, InvalidSpec, RestartChildError, ResumeChildError, StartChildError, StartError,
+    SupervisorGone, SuspendChildError, TerminateChildError, WaitReadyError,
 };
 pub use event::{EventKind, Report, ReportContext, ReportReason, SupervisorEvent};
 pub use exit::{ExitReason, Failure, FailureKind, Severity, SharedError, SupervisedExit};

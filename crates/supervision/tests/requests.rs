@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use mlx_tree_supervision::test_util::{Act, MockChild};
 use mlx_tree_supervision::{
-    AutoShutdown, ChildCounts, ChildKind, ChildSpec, ChildState, DeleteChildError, Intensity, InvalidSpec, Restart,
-    RestartChildError, ResumeChildError, Shutdown, Significance, StartChildError, StartError, StartedChild, Supervisor,
-    SuspendChildError, TerminateChildError, WaitReadyError,
+    AutoShutdown, ChangeRulesError, ChildCounts, ChildKind, ChildSpec, ChildState, DeleteChildError, Intensity,
+    InvalidSpec, Restart, RestartChildError, ResumeChildError, RuleChange, Shutdown, Significance, StartChildError,
+    StartError, StartedChild, Supervisor, SuspendChildError, TerminateChildError, WaitReadyError,
 };
 
 const S: fn(u64) -> Duration = Duration::from_secs;
@@ -160,4 +160,33 @@ async fn the_status_of_many_children_is_published_at_intervals_and_read_exactly_
     assert!(asked.elapsed() <= Duration::from_millis(101));
     supervisor.stop().await;
     assert!(status.borrow().children.iter().all(|child| child.state == ChildState::Down));
+}
+
+/// What OTP's upgrade of a child spec does, as far as a running child is concerned.
+#[tokio::test(start_paused = true)]
+async fn rules_are_changed_while_the_child_runs_and_hold_from_its_next_start_or_end() {
+    let child = MockChild::spec("a", [Act::ExitNormal]).restart(Restart::Transient);
+    let supervisor = Supervisor::one_for_one().intensity(Intensity::new(3, S(60))).child(child).start().await.unwrap();
+    let change = RuleChange { shutdown: Some(Shutdown::Timeout(S(77))), ..RuleChange::default() };
+    assert_eq!(supervisor.change_rules("a", change).await, Ok(()));
+    let rules = supervisor.child_rules("a").await.unwrap().unwrap();
+    assert_eq!((rules.shutdown, rules.restart), (Shutdown::Timeout(S(77)), Restart::Transient));
+    let kinds = RuleChange { restart: Some(Restart::Temporary), ..RuleChange::default() };
+    assert_eq!(supervisor.change_rules("a", kinds).await, Err(ChangeRulesError::Temporary));
+    assert_eq!(supervisor.change_rules("b", change).await, Err(ChangeRulesError::NotFound));
+    supervisor.stop().await;
+    assert_eq!(supervisor.change_rules("a", change).await, Err(ChangeRulesError::SupervisorGone));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lower_intensity_counts_the_restarts_that_there_have_been() {
+    let dying = MockChild::spec("a", [Act::Crash, Act::Crash]);
+    let supervisor = Supervisor::one_for_one().intensity(Intensity::new(5, S(60))).child(dying).start().await.unwrap();
+    let mut status = supervisor.status();
+    let restarted = status.wait_for(|it| it.child("a").is_some_and(|child| child.restarts == 2)).await;
+    drop(restarted.expect("it runs"));
+    supervisor.change_intensity(Intensity::new(2, S(60))).await.unwrap();
+    supervisor.start_child(MockChild::spec("b", [Act::Crash])).await.unwrap();
+    let exit = supervisor.closed().await;
+    assert!(matches!(exit, mlx_tree_supervision::SupervisorExit::IntensityExceeded { .. }), "{exit:?}");
 }

@@ -27,7 +27,7 @@ use mlx_tree_workers::clock::Clock;
 use mlx_tree_workers::health::{HealthNumbers, Served, Spans};
 use mlx_tree_workers::server::profile::{CommandParts, Profile};
 use mlx_tree_workers::server::{Blueprint, GuardKeeper, LogBook, PortChoice, Recipe, Recipes, probe};
-use mlx_tree_workers::tree::{MemoryPlan, Plan, ServerPlan, Start, Tree, no_server};
+use mlx_tree_workers::tree::{MemoryPlan, Plan, ServerPlan, Shown, Start, Stay, Tree, no_server};
 use tokio::sync::Semaphore;
 
 const ROUNDS: usize = 200;
@@ -193,12 +193,9 @@ fn plan(command: &[String]) -> Plan {
         },
         history: None,
         served: Served::default(),
-        model: String::new(),
-        kind: "bench".to_owned(),
-        note: None,
+        shown: Shown { kind: "bench".to_owned(), model: String::new(), note: None },
         start: Start::Always,
-        idle_stop: None,
-        memory: 0,
+        stay: Stay { idle_stop: None, memory: 0 },
     };
     Plan {
         server,

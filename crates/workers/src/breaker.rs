@@ -8,4 +8,4 @@ mod never;
 pub use actor::{BreakerActor, BreakerArguments, BreakerMessage, Sleeper};
 pub use gate::RestartGate;
 pub use history::{History, HistoryError};
-pub use never::Never;
+pub use never::GateOrNever;

@@ -11,6 +11,7 @@ use mlx_tree_api::Kind;
 use mlx_tree_policy::residency::{Lodger, Order, Place, Residency, ResidencyConfig, Tenancy};
 use mlx_tree_supervision::{ChildContext, ChildSpec, Restart};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::RESIDENCY;
@@ -18,7 +19,7 @@ use crate::availability::{Reach, Turn, Wish};
 use crate::clock::Clock;
 use crate::server::ServerPhase;
 use crate::task::AbortOnDrop;
-use crate::tree::{MemoryPlan, Server, after_a_bug};
+use crate::tree::{MemoryPlan, Server, Stay, after_a_bug};
 
 /// How long a want lasts after the last request that told of it. Longer than a request is held.
 const WANT_LASTS: Duration = Duration::from_secs(120);
@@ -33,7 +34,7 @@ pub(crate) struct ResidencyActor;
 pub(crate) struct ResidencyArguments {
     context: ChildContext,
     servers: Arc<[Arc<Server>]>,
-    memory: MemoryPlan,
+    memory: watch::Receiver<MemoryPlan>,
 }
 
 /// What reaches it, all of it from its own tasks.
@@ -42,6 +43,8 @@ pub(crate) enum ResidencyMessage {
     Changed(usize),
     /// The order about this server has been carried out, or could not be.
     Done(usize),
+    /// What they may take together, or what one of them needs, is another now.
+    Retuned,
     /// A time has come.
     Tick,
 }
@@ -49,6 +52,7 @@ pub(crate) enum ResidencyMessage {
 /// Its state.
 pub(crate) struct ResidencyState {
     servers: Arc<[Arc<Server>]>,
+    memory: watch::Receiver<MemoryPlan>,
     clock: Clock,
     house: Residency,
     heard: Vec<Option<Instant>>,
@@ -57,11 +61,11 @@ pub(crate) struct ResidencyState {
 }
 
 /// The child, if any server of these sleeps.
-pub(crate) fn child_spec(servers: &[Arc<Server>], memory: MemoryPlan) -> Option<ChildSpec> {
+pub(crate) fn child_spec(servers: &[Arc<Server>], memory: watch::Receiver<MemoryPlan>) -> Option<ChildSpec> {
     let servers: Arc<[Arc<Server>]> = servers.into();
     servers.iter().any(|server| server.sleeps()).then(|| {
         ChildSpec::actor(RESIDENCY, move |context| {
-            (ResidencyActor, ResidencyArguments { context, servers: Arc::clone(&servers), memory })
+            (ResidencyActor, ResidencyArguments { context, servers: Arc::clone(&servers), memory: memory.clone() })
         })
         .restart(Restart::Permanent)
         .backoff(after_a_bug())
@@ -80,26 +84,19 @@ impl Actor for ResidencyActor {
     ) -> Result<ResidencyState, ActorProcessingErr> {
         let ResidencyArguments { context, servers, memory } = arguments;
         let clock = servers[0].blueprint.clock;
-        let config = ResidencyConfig {
-            budget: memory.budget,
-            min_stay: memory.min_stay,
-            turn: memory.turn,
-            want_lasts: WANT_LASTS,
-        };
-        let lodgers = servers.iter().map(|server| Lodger {
-            need: server.memory,
-            tenancy: if server.sleeps() { Tenancy::Guest } else { Tenancy::Fixed },
-            idle_stop: server.idle_stop,
-        });
-        let mut house = Residency::new(config, lodgers, clock.now());
+        let lodgers = servers.iter().map(|server| lodger(server));
+        let mut house = Residency::new(config(*memory.borrow()), lodgers, clock.now());
         // Before anything is decided: whoever is there already takes room.
         for (who, server) in servers.iter().enumerate() {
             house.on_place(who, server.place());
         }
-        let followers = servers.iter().enumerate().map(|(who, server)| follow(who, server, &myself)).collect();
+        let mut followers: Vec<_> =
+            servers.iter().enumerate().map(|(who, server)| follow(who, server, &myself)).collect();
+        followers.extend(servers.iter().map(|server| retuned(server.stay.subscribe(), &myself)));
+        followers.push(retuned(memory.clone(), &myself));
         context.ready();
         let heard = vec![None; servers.len()];
-        Ok(ResidencyState { servers, clock, house, heard, alarm: None, _followers: followers })
+        Ok(ResidencyState { servers, memory, clock, house, heard, alarm: None, _followers: followers })
     }
 
     async fn handle(
@@ -114,6 +111,7 @@ impl Actor for ResidencyActor {
                 state.house.on_done(who, state.servers[who].place());
                 state.look(who);
             }
+            ResidencyMessage::Retuned => state.retune(),
             ResidencyMessage::Tick => {}
         }
         state.decide(&myself);
@@ -124,6 +122,14 @@ impl Actor for ResidencyActor {
 // === impl ResidencyState ===
 
 impl ResidencyState {
+    /// Whoever does not fit any more is put to sleep when it is in the way, as ever.
+    fn retune(&mut self) {
+        self.house.set_config(config(*self.memory.borrow()));
+        for (who, server) in self.servers.iter().enumerate() {
+            self.house.set_lodger(who, lodger(server));
+        }
+    }
+
     fn look(&mut self, who: usize) {
         let server = &self.servers[who];
         let usage = server.activity.usage();
@@ -196,6 +202,28 @@ impl ResidencyState {
         let epoch = blueprint.view.borrow().epoch;
         blueprint.bus.emit(&blueprint.label, epoch, kind);
     }
+}
+
+const fn config(memory: MemoryPlan) -> ResidencyConfig {
+    let MemoryPlan { budget, min_stay, turn } = memory;
+    ResidencyConfig { budget, min_stay, turn, want_lasts: WANT_LASTS }
+}
+
+fn lodger(server: &Server) -> Lodger {
+    let Stay { idle_stop, memory } = *server.stay.borrow();
+    Lodger { need: memory, tenancy: if server.sleeps() { Tenancy::Guest } else { Tenancy::Fixed }, idle_stop }
+}
+
+/// Tells of each change of a number.
+fn retuned<T: Send + Sync + 'static>(
+    mut numbers: watch::Receiver<T>,
+    myself: &ActorRef<ResidencyMessage>,
+) -> AbortOnDrop {
+    let myself = myself.clone();
+    numbers.mark_unchanged();
+    AbortOnDrop(tokio::spawn(async move {
+        while numbers.changed().await.is_ok() && myself.send_message(ResidencyMessage::Retuned).is_ok() {}
+    }))
 }
 
 /// Tells of every change that may matter. Many changes at once are one message.

@@ -26,6 +26,7 @@
 //!
 //! *Architecture Invariant:* the children know each other by [`Slot`]s and `watch`es only, and no child waits for another.
 
+mod change;
 mod handle;
 mod orphans;
 mod plan;
@@ -36,7 +37,7 @@ mod status;
 mod subtree;
 
 pub use handle::Tree;
-pub use plan::{MemoryPlan, Plan, ServerPlan, Start, no_server};
+pub use plan::{MemoryPlan, Plan, ServerChange, ServerPlan, Shown, Start, Stay, no_server};
 #[cfg(feature = "test-util")]
 pub use sabotage::Part;
 pub(crate) use server::Server;

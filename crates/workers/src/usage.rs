@@ -39,8 +39,9 @@ async fn at_intervals(server: &Server) {
             let (memory_bytes, cpu) = (used.memory_bytes, used.cpu);
             server.blueprint.bus.sample(&Sample::Used { server: &server.name, epoch, memory_bytes, cpu });
         }
+        let interval = server.numbers.borrow().interval;
         tokio::select! {
-            () = sleep(server.numbers.interval) => {}
+            () = sleep(interval) => {}
             _ = view.changed() => {}
         }
     }

@@ -1,5 +1,7 @@
 //! Stories of one child. Each test tells what happened, second by second, and what was decided.
 
+mod retuned;
+
 use super::*;
 use crate::{Backoff, BreakerConfig, Intensity};
 

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use crate::Problem;
+use crate::plan::{Diff, Effect};
 use crate::reader::Section;
 use crate::value::{Reject, text};
 
@@ -16,6 +17,11 @@ pub struct ControlSettings {
 impl ControlSettings {
     pub(super) fn read(section: &mut Section<'_, '_>) -> Self {
         Self { listen: section.read("listen", |value| address(&text(value)?)) }
+    }
+
+    pub(crate) fn compare(&self, new: &Self, diff: &mut Diff) {
+        let Self { listen } = self;
+        diff.key("listen", &Effect::Program, listen, &new.listen);
     }
 }
 

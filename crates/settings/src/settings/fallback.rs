@@ -7,6 +7,7 @@ use std::time::Duration;
 use figment::value::{Dict, Value};
 
 use crate::Problem;
+use crate::plan::Diff;
 use crate::reader::Section;
 use crate::value::{Choice, Reject, Shown, choice, duration, flag, integer, nearest, span, text};
 
@@ -77,6 +78,7 @@ pub enum AliasConsent {
 struct AnyModel(Option<String>);
 
 /// All models, for reading.
+#[derive(PartialEq)]
 struct Models(Vec<FallbackModel>);
 
 /// A number of tokens; 0 is none.
@@ -112,6 +114,20 @@ impl FallbackSettings {
             );
         }
         settings
+    }
+
+    pub(crate) fn compare(&self, new: &Self, diff: &mut Diff) {
+        let Self { policy, kind, address, model, models, num_ctx, keep_alive, timeout, max_inflight } = self;
+        let context = |tokens: Option<NonZeroU32>| tokens.map_or(0, NonZeroU32::get);
+        diff.live("policy", policy, &new.policy);
+        diff.live("kind", kind, &new.kind);
+        diff.live("url", &Url(*address), &Url(new.address));
+        diff.live("model", model, &new.model);
+        diff.live("models", &Models(models.clone()), &Models(new.models.clone()));
+        diff.live("num_ctx", &context(*num_ctx), &context(new.num_ctx));
+        diff.live("keep_alive", keep_alive, &new.keep_alive);
+        diff.live("timeout", timeout, &new.timeout);
+        diff.live("max_inflight", max_inflight, &new.max_inflight);
     }
 
     /// Whether requests for this name may be answered by the fallback without asking for it.
@@ -150,6 +166,7 @@ fn target(text: String) -> Result<String, Reject> {
 }
 
 /// Where it is, for reading.
+#[derive(PartialEq)]
 struct Url(SocketAddr);
 
 fn url(text: &str) -> Result<Url, Reject> {

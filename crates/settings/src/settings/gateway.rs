@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use crate::Origin;
 use crate::layers::Found;
+use crate::plan::{Diff, Effect};
 use crate::reader::Section;
 use crate::secret::MASK;
-use crate::value::{Choice, Reject, Shown, choice, duration, integer, size, span, text, texts};
+use crate::value::{Choice, Reject, Shown, Size, choice, duration, integer, size, span, text, texts};
 
 /// The gateway.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,6 +107,46 @@ impl GatewaySettings {
             );
         }
         settings
+    }
+
+    pub(crate) fn compare(&self, new: &Self, diff: &mut Diff) {
+        let Self {
+            listen,
+            max_inflight,
+            max_queue,
+            hold_budget,
+            climb_after,
+            stall_timeout,
+            continue_streams,
+            unknown_model,
+            max_connections,
+            max_body,
+            max_buffered,
+            write_timeout,
+            allowed_hosts,
+            allowed_origins,
+            tokens,
+        } = self;
+        diff.key("listen", &Effect::Program, listen, &new.listen);
+        diff.live("max_inflight", max_inflight, &new.max_inflight);
+        diff.live("max_queue", max_queue, &new.max_queue);
+        diff.live("hold_budget", hold_budget, &new.hold_budget);
+        diff.live("climb_after", climb_after, &new.climb_after);
+        diff.live("stall_timeout", stall_timeout, &new.stall_timeout);
+        diff.live("continue_streams", continue_streams, &new.continue_streams);
+        diff.live("unknown_model", unknown_model, &new.unknown_model);
+        diff.live("max_connections", max_connections, &new.max_connections);
+        diff.live("max_body", &Size(*max_body), &Size(new.max_body));
+        diff.live("max_buffered", &Size(*max_buffered), &Size(new.max_buffered));
+        diff.live("write_timeout", write_timeout, &new.write_timeout);
+        diff.live("allowed_hosts", allowed_hosts, &new.allowed_hosts);
+        diff.live("allowed_origins", allowed_origins, &new.allowed_origins);
+        diff.live("tokens", tokens, &new.tokens);
+    }
+
+    /// What holds when `new` has come after these settings: the address is taken for good.
+    pub(crate) fn followed_by(&self, new: &Self) -> Self {
+        Self { listen: self.listen, ..new.clone() }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use crate::plan::Diff;
 use crate::reader::Section;
 use crate::value::{Reject, duration, integer, span, text};
 
@@ -49,6 +50,17 @@ impl HealthSettings {
             );
         }
         settings
+    }
+
+    pub(crate) fn compare(&self, new: &Self, diff: &mut Diff) {
+        let Self { path, interval, timeout, failure_threshold, canary_idle, canary_timeout, stall_after } = self;
+        diff.live("path", path, &new.path);
+        diff.live("interval", interval, &new.interval);
+        diff.live("timeout", timeout, &new.timeout);
+        diff.live("failure_threshold", failure_threshold, &new.failure_threshold);
+        diff.live("canary_idle", canary_idle, &new.canary_idle);
+        diff.live("canary_timeout", canary_timeout, &new.canary_timeout);
+        diff.live("stall_after", stall_after, &new.stall_after);
     }
 }
 

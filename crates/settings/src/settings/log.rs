@@ -1,6 +1,7 @@
 //! `[log]`: what mlx-tree says.
 
 use crate::Environment;
+use crate::plan::{Diff, Effect};
 use crate::reader::Section;
 use crate::value::{Choice, choice};
 
@@ -64,6 +65,18 @@ impl LogSettings {
             Wanted::OfEnvironment => environment.language(),
         };
         Self { language, format: section.read("format", choice), level: section.read("level", choice) }
+    }
+
+    pub(crate) fn compare(&self, new: &Self, diff: &mut Diff) {
+        let Self { language, format, level } = self;
+        diff.live("language", &Wanted::This(*language), &Wanted::This(new.language));
+        diff.key("format", &Effect::Program, format, &new.format);
+        diff.live("level", level, &new.level);
+    }
+
+    /// What holds when `new` has come after these settings: what has begun in one form goes on in it.
+    pub(crate) const fn followed_by(self, new: Self) -> Self {
+        Self { format: self.format, ..new }
     }
 }
 

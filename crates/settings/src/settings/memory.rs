@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::plan::Diff;
 use crate::reader::Section;
 use crate::value::{duration, optional_size};
 
@@ -25,5 +26,12 @@ impl MemorySettings {
             min_stay: section.read("min_stay", duration),
             turn: section.read("turn", duration),
         }
+    }
+
+    pub(crate) fn compare(&self, new: &Self, diff: &mut Diff) {
+        let Self { budget, min_stay, turn } = self;
+        diff.live("budget", budget, &new.budget);
+        diff.live("min_stay", min_stay, &new.min_stay);
+        diff.live("turn", turn, &new.turn);
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use mlx_tree_policy::{Backoff, Intensity};
 
+use crate::plan::Diff;
 use crate::reader::Section;
 use crate::value::{Choice, choice, integer, number, span};
 
@@ -72,6 +73,17 @@ impl RestartSettings {
         });
         Self { policy, intensity, backoff, stable_after }
     }
+
+    pub(crate) fn compare(&self, new: &Self, diff: &mut Diff) {
+        let Self { policy, intensity, backoff, stable_after } = self;
+        diff.live("policy", policy, &new.policy);
+        diff.live("max_restarts", &intensity.max_restarts, &new.intensity.max_restarts);
+        diff.live("period", &intensity.period, &new.intensity.period);
+        diff.live("backoff_initial", &backoff.initial(), &new.backoff.initial());
+        diff.live("backoff_max", &backoff.max(), &new.backoff.max());
+        diff.live("jitter", &backoff.jitter(), &new.backoff.jitter());
+        diff.live("stable_after", stable_after, &new.stable_after);
+    }
 }
 
 // === impl BreakerSettings ===
@@ -94,6 +106,15 @@ impl BreakerSettings {
             );
         }
         settings
+    }
+
+    pub(crate) fn compare(&self, new: &Self, diff: &mut Diff) {
+        let Self { failure_threshold, open_for, open_growth, open_max, probation } = self;
+        diff.live("failure_threshold", failure_threshold, &new.failure_threshold);
+        diff.live("open_for", open_for, &new.open_for);
+        diff.live("open_growth", open_growth, &new.open_growth);
+        diff.live("open_max", open_max, &new.open_max);
+        diff.live("probation", probation, &new.probation);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::plan::Diff;
 use crate::reader::Section;
 use crate::value::{duration, span};
 
@@ -23,5 +24,12 @@ impl ShutdownSettings {
             hung_grace: section.read("hung_grace", span),
             drain: section.read("drain", duration),
         }
+    }
+
+    pub(crate) fn compare(&self, new: &Self, diff: &mut Diff) {
+        let Self { grace, hung_grace, drain } = self;
+        diff.live("grace", grace, &new.grace);
+        diff.live("hung_grace", hung_grace, &new.hung_grace);
+        diff.live("drain", drain, &new.drain);
     }
 }

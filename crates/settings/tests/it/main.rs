@@ -6,5 +6,6 @@ mod errors;
 mod fallback;
 mod gateway;
 mod layering;
+mod plan;
 mod servers;
 mod support;

@@ -6,7 +6,7 @@ use super::child::{AfterStuck, Node, State, StopCause};
 use super::operation::{AfterStart, AfterStop, Operation};
 use super::start::StartCause;
 use super::stop::Stop;
-use super::{Answer, Call, ChildRules, Refusal, Spec, Supervisor, Ticket};
+use super::{Answer, Call, ChildRules, Refusal, RuleChange, Spec, Supervisor, Ticket};
 
 /// OTP's `bad_combination`.
 pub(super) fn check(id: &ChildId, rules: &ChildRules, auto_shutdown: AutoShutdown) -> Result<(), InvalidSpec> {
@@ -33,6 +33,12 @@ impl<P> Supervisor<P> {
             Call::Delete(id) => Some(self.delete_child(&id)),
             Call::Resume(id) => Some(self.resume_child(&id)),
             Call::Suspend { id, reason, until } => self.suspend_child(ticket, &id, until, reason),
+            Call::Change { id, change } => Some(self.change_rules(&id, change)),
+            Call::Intensity(intensity) => {
+                self.config.intensity = intensity;
+                self.window.set_intensity(intensity);
+                Some(Answer::Done)
+            }
             Call::Which => Some(self.children_answer()),
             Call::Count => Some(Answer::Counts(self.counts())),
             Call::Rules(id) => Some(match self.table.find(id.as_str()) {
@@ -120,6 +126,27 @@ impl<P> Supervisor<P> {
                 Answer::Refused(Refusal::Running)
             }
         }
+    }
+
+    /// Timers that run already go on: a start in progress keeps its deadline, a stop its limit.
+    fn change_rules(&mut self, id: &ChildId, change: RuleChange) -> Answer {
+        let Some(index) = self.table.find(id.as_str()) else { return Answer::Refused(Refusal::NotFound) };
+        let before = self.table[index].rules;
+        let rules = ChildRules {
+            restart: change.restart.unwrap_or(before.restart),
+            shutdown: change.shutdown.unwrap_or(before.shutdown),
+            readiness: change.readiness.unwrap_or(before.readiness),
+            ..before
+        };
+        // A temporary child is forgotten with its end, so much is different about it.
+        if (before.restart == Restart::Temporary) != (rules.restart == Restart::Temporary) {
+            return Answer::Refused(Refusal::Temporary);
+        }
+        if let Err(invalid) = check(id, &rules, self.config.auto_shutdown) {
+            return Answer::Refused(Refusal::Invalid(invalid));
+        }
+        self.table.change(index, |node| node.rules = rules);
+        Answer::Done
     }
 
     fn resume_child(&mut self, id: &ChildId) -> Answer {

@@ -87,6 +87,8 @@ impl<P> fmt::Debug for Call<P> {
             Self::Suspend { id, reason, until } => {
                 f.debug_struct("Suspend").field("id", id).field("reason", reason).field("until", until).finish()
             }
+            Self::Change { id, change } => f.debug_struct("Change").field("id", id).field("change", change).finish(),
+            Self::Intensity(intensity) => f.debug_tuple("Intensity").field(intensity).finish(),
             Self::Which => f.write_str("Which"),
             Self::Count => f.write_str("Count"),
             Self::Rules(id) => f.debug_tuple("Rules").field(id).finish(),

@@ -113,6 +113,23 @@ impl RestartGate {
         self.change(RestartPolicy::expire_trial).is_some()
     }
 
+    /// Goes by other numbers from now on; see [`RestartPolicy::set_config`].
+    ///
+    /// # Errors
+    /// [`InvalidPolicy`] if they make no sense together; the old ones go on then.
+    pub fn set_config(&self, config: RestartPolicyConfig) -> Result<(), InvalidPolicy> {
+        if self.config() == config {
+            return Ok(());
+        }
+        self.change(|policy, now| policy.set_config(config, now))
+    }
+
+    /// The numbers that it goes by.
+    #[must_use]
+    pub fn config(&self) -> RestartPolicyConfig {
+        *self.policy().config()
+    }
+
     /// Forgets everything, by an operator's order.
     pub fn reset(&self) {
         self.change(RestartPolicy::reset);

@@ -24,7 +24,7 @@ use crate::task::AbortOnDrop;
 pub struct HealthActor;
 
 /// The numbers that it goes by.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HealthNumbers {
     /// From one check to the next.
     pub interval: Duration,
@@ -53,8 +53,8 @@ pub struct HealthArguments {
     pub context: ChildContext,
     /// What its events are stamped with: what the server's are.
     pub label: Arc<str>,
-    /// The numbers.
-    pub numbers: HealthNumbers,
+    /// The numbers, as they are now and as they change.
+    pub numbers: watch::Receiver<HealthNumbers>,
     /// How the server is judged: as what it was started.
     pub recipes: Recipes,
     /// The server's process, on the control path.
@@ -77,6 +77,8 @@ pub struct HealthArguments {
 pub enum HealthMessage {
     /// The server's process has changed.
     Server(ServerView),
+    /// The numbers have been changed.
+    Retuned,
     /// It is time for a check of this incarnation.
     Tick(u64),
     /// A check is over.
@@ -119,6 +121,7 @@ pub struct HealthState {
     last_ok: Option<Monotonic>,
     last_error: Option<String>,
     _follow: AbortOnDrop,
+    _tune: AbortOnDrop,
 }
 
 /// The incarnation that is being watched.
@@ -141,6 +144,11 @@ impl Actor for HealthActor {
     ) -> Result<HealthState, ActorProcessingErr> {
         let mut server = arguments.server.clone();
         server.mark_changed();
+        let (mut numbers, tuned) = (arguments.numbers.clone(), myself.clone());
+        numbers.mark_unchanged();
+        let tune = AbortOnDrop(tokio::spawn(async move {
+            while numbers.changed().await.is_ok() && tuned.send_message(HealthMessage::Retuned).is_ok() {}
+        }));
         let follow = AbortOnDrop(tokio::spawn(async move {
             while server.changed().await.is_ok() {
                 let view = server.borrow_and_update().clone();
@@ -149,7 +157,7 @@ impl Actor for HealthActor {
                 }
             }
         }));
-        let numbers = arguments.numbers;
+        let numbers = *arguments.numbers.borrow();
         let threshold = HealthThreshold::new(numbers.failure_threshold, numbers.interval);
         let liveness = Liveness::new(threshold, numbers.failure_threshold.get(), numbers.spans);
         arguments.context.ready();
@@ -162,6 +170,7 @@ impl Actor for HealthActor {
             last_ok: None,
             last_error: None,
             _follow: follow,
+            _tune: tune,
         })
     }
 
@@ -173,6 +182,7 @@ impl Actor for HealthActor {
     ) -> Result<(), ActorProcessingErr> {
         match message {
             HealthMessage::Server(view) => state.on_server(&myself, view),
+            HealthMessage::Retuned => state.on_retuned(&myself),
             HealthMessage::Tick(epoch) => state.on_tick(&myself, epoch),
             HealthMessage::Checked { epoch, answer, cpu } => state.on_checked(&myself, epoch, &answer, cpu),
             HealthMessage::Canary { epoch, answer } => state.on_canary(&myself, epoch, &answer),
@@ -218,6 +228,22 @@ impl HealthState {
         self.publish();
     }
 
+    /// Checks go by the new numbers; the next one comes when it is due by them.
+    fn on_retuned(&mut self, myself: &ActorRef<HealthMessage>) {
+        let numbers = self.numbers();
+        self.liveness.retune(numbers.failure_threshold, numbers.interval, numbers.spans);
+        if let Some(epoch) = self.watched.as_ref().map(|watched| watched.epoch) {
+            let tick = self.tick_later(myself, epoch);
+            if let Some(watched) = &mut self.watched {
+                watched.tick = tick;
+            }
+        }
+    }
+
+    fn numbers(&self) -> HealthNumbers {
+        *self.arguments.numbers.borrow()
+    }
+
     fn on_tick(&mut self, myself: &ActorRef<HealthMessage>, epoch: u64) {
         let tick = self.tick_later(myself, epoch);
         let Some(watched) = self.watched.as_mut().filter(|watched| watched.epoch == epoch) else { return };
@@ -225,7 +251,7 @@ impl HealthState {
         let (arguments, myself) = (Arc::clone(&self.arguments), myself.clone());
         let (url, process) = (watched.url.clone(), watched.process.clone());
         tokio::spawn(async move {
-            let timeout = arguments.numbers.timeout;
+            let timeout = arguments.numbers.borrow().timeout;
             let recipe = arguments.recipes.running();
             let answer = probe::health(&arguments.client, &url, &recipe.profile, timeout).await;
             let cpu = match recipe.evidence() {
@@ -296,7 +322,7 @@ impl HealthState {
         let Some(watched) = &self.watched else { return };
         let (arguments, myself, url) = (Arc::clone(&self.arguments), myself.clone(), watched.url.clone());
         tokio::spawn(async move {
-            let timeout = arguments.numbers.canary_timeout;
+            let timeout = arguments.numbers.borrow().canary_timeout;
             let answer = probe::canary(&arguments.client, &url, &arguments.recipes.running().profile, timeout).await;
             let _ = myself.send_message(HealthMessage::Canary { epoch, answer });
         });
@@ -306,7 +332,7 @@ impl HealthState {
         let reason = self.last_error.clone().unwrap_or_default();
         self.emit(match finding {
             Finding::Missed(streak) => {
-                let threshold = self.arguments.numbers.failure_threshold.get();
+                let threshold = self.numbers().failure_threshold.get();
                 Kind::HealthFailed { streak, threshold, reason }
             }
             Finding::Busy => Kind::HealthBusy { reason },
@@ -345,7 +371,7 @@ impl HealthState {
     /// Arms the next tick. Re-armed at each one rather than repeated, so that ticks missed in a laptop's sleep are not made
     /// up for in a burst.
     fn tick_later(&self, myself: &ActorRef<HealthMessage>, epoch: u64) -> AbortOnDrop {
-        let (interval, myself) = (self.arguments.numbers.interval, myself.clone());
+        let (interval, myself) = (self.numbers().interval, myself.clone());
         AbortOnDrop(tokio::spawn(async move {
             tokio::time::sleep(interval).await;
             let _ = myself.send_message(HealthMessage::Tick(epoch));

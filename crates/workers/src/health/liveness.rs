@@ -13,6 +13,7 @@
 //!                 └────────────────────── the canary was answered ────────────┘
 //! ```
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use mlx_tree_policy::{Evidence, HealthThreshold, HealthVerdict, Monotonic};
@@ -31,7 +32,7 @@ pub enum Progress {
 }
 
 /// The spans that the machine goes by.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Spans {
     /// A canary is asked for when nothing has proved that the server generates for this long; never, if `None`.
     pub canary_idle: Option<Duration>,
@@ -119,6 +120,13 @@ impl Liveness {
             proved: Monotonic::ORIGIN,
             progressed: Monotonic::ORIGIN,
         }
+    }
+
+    /// Goes by other numbers from now on. What has been missed so far stays missed.
+    pub const fn retune(&mut self, failure_threshold: NonZeroU32, interval: Duration, spans: Spans) {
+        self.threshold.retune(failure_threshold, interval);
+        self.excused_limit = failure_threshold.get();
+        self.spans = spans;
     }
 
     /// An incarnation has become ready, which its canary has just proved.
@@ -272,7 +280,6 @@ impl Liveness {
 
 #[cfg(test)]
 mod tests {
-    use std::num::NonZeroU32;
 
     use super::*;
 

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use mlx_tree_api::{Event, Kind, Status};
 use mlx_tree_process::signal::{self, Signal, Target};
 use mlx_tree_supervision::{ChildState, EventKind, Supervisor, SupervisorEvent, SupervisorExit, SupervisorHandle};
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 use tokio::time::Instant;
 
 use super::subtree::{self, Beginning};
-use super::{Plan, Server, ServerHandle, TreeError, VerbError, orphans, status};
+use super::{MemoryPlan, Plan, Server, ServerHandle, TreeError, VerbError, orphans, status};
 use crate::SERVER;
 use crate::availability::follow;
 use crate::bus::Bus;
@@ -24,7 +24,7 @@ const EVENTS: usize = 1024;
 /// A running tree. Cheap to clone; all clones are one tree. Dropping the last one does not stop it: [`Tree::stop`] does.
 #[derive(Clone)]
 pub struct Tree {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
 }
 
 /// What a running tree holds.
@@ -33,6 +33,7 @@ pub(super) struct Inner {
     /// The default one first.
     pub(super) servers: Vec<ServerHandle>,
     pub(super) started: Instant,
+    pub(super) memory: watch::Sender<MemoryPlan>,
     bus: Bus,
     logs: LogBook,
 }
@@ -47,7 +48,7 @@ impl Tree {
     /// [`TreeError`]; nothing runs then.
     pub async fn start(plan: Plan) -> Result<Self, TreeError> {
         let Plan { server, further, memory, children, logs, abandoned } = plan;
-        let intensity = server.restart.intensity;
+        let (intensity, memory) = (server.restart.intensity, watch::Sender::new(memory));
         let servers: Vec<Arc<Server>> =
             std::iter::once(server).chain(further).map(Server::new).collect::<Result<_, _>>()?;
         let first = &servers[0];
@@ -69,8 +70,8 @@ impl Tree {
             .intensity(intensity)
             .events_into(events.clone())
             .children(subtree::children(first))
-            .children(servers[1..].iter().map(|server| subtree::supervisor(server, intensity, &events)))
-            .children(residency::child_spec(&servers, memory))
+            .children(servers[1..].iter().map(|server| subtree::supervisor(server, &events)))
+            .children(residency::child_spec(&servers, memory.subscribe()))
             .children(children);
         drop(events);
         let name = root_name();
@@ -86,7 +87,7 @@ impl Tree {
             let _ = status.wait_for(|status| !status.child(SERVER).is_some_and(|child| down(&child.state))).await;
         }
         let servers = servers.into_iter().map(|server| ServerHandle { server }).collect();
-        Ok(Self { inner: Arc::new(Inner { supervisor, servers, started: Instant::now(), bus, logs }) })
+        Ok(Self { inner: Arc::new(Inner { supervisor, servers, started: Instant::now(), memory, bus, logs }) })
     }
 
     /// The status document of this moment.

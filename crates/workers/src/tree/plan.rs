@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use crate::breaker::{History, RestartGate};
 use crate::health::{HealthNumbers, Served};
-use crate::server::{Blueprint, LogBook, ServerView};
+use crate::server::{Blueprint, LogBook, Recipe, ServerView};
 
 /// Everything that a tree is built from.
 pub struct Plan {
@@ -42,18 +42,47 @@ pub struct ServerPlan {
     pub history: Option<History>,
     /// What its clients receive, for whoever forwards it.
     pub served: Served,
-    /// What is shown as its model.
-    pub model: String,
-    /// What is shown as its kind.
-    pub kind: String,
-    /// A remark about the model that nobody may miss.
-    pub note: Option<String>,
+    /// What is shown of it.
+    pub shown: Shown,
     /// When it is started.
     pub start: Start,
+    /// How long it stays in memory.
+    pub stay: Stay,
+}
+
+/// What a changed configuration says of a server that is there. Nothing of it touches what runs.
+#[derive(Debug, Clone)]
+pub struct ServerChange {
+    /// How its next incarnation is started, and how each is stopped.
+    pub recipe: Recipe,
+    /// How it is watched.
+    pub health: HealthNumbers,
+    /// When it is restarted.
+    pub restart: RestartPolicyConfig,
+    /// How long it stays in memory.
+    pub stay: Stay,
+    /// What is shown of it.
+    pub shown: Shown,
+}
+
+/// How long a server stays in memory, and what for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stay {
     /// After how much time without a request it is put to sleep.
     pub idle_stop: Option<Duration>,
     /// How much memory it needs, in bytes.
     pub memory: u64,
+}
+
+/// What is shown of a server's configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shown {
+    /// What it is.
+    pub kind: String,
+    /// Its model.
+    pub model: String,
+    /// A remark about the model that nobody may miss.
+    pub note: Option<String>,
 }
 
 /// When a server is started.

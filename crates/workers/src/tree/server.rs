@@ -6,12 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mlx_tree_api::ServerStatus;
-use mlx_tree_policy::RestartPolicyConfig;
 use mlx_tree_supervision::SupervisorHandle;
 use tokio::sync::{Mutex, broadcast, watch};
 use tokio::time::Instant;
 
-use super::{ServerPlan, Start, TreeError};
+use super::{ServerPlan, Shown, Start, Stay, TreeError};
 use crate::SERVER;
 use crate::activity::Activity;
 use crate::availability::{self, Availability, Reach, Turn, Wish};
@@ -59,14 +58,13 @@ pub(crate) struct Server {
     pub(crate) name: Arc<str>,
     pub(crate) blueprint: Arc<Blueprint>,
     pub(crate) gate: RestartGate,
-    pub(crate) numbers: HealthNumbers,
+    pub(crate) numbers: watch::Sender<HealthNumbers>,
     pub(crate) health: watch::Sender<HealthView>,
     pub(crate) history: Option<History>,
     pub(crate) served: Served,
     pub(crate) activity: Activity,
     pub(crate) start: Start,
-    pub(crate) idle_stop: Option<Duration>,
-    pub(crate) memory: u64,
+    pub(crate) stay: watch::Sender<Stay>,
     /// The supervisor that has it now.
     pub(crate) home: watch::Sender<Option<SupervisorHandle>>,
     pub(crate) wish: watch::Sender<Wish>,
@@ -74,7 +72,7 @@ pub(crate) struct Server {
     /// When somebody last asked for it.
     pub(crate) wanted: watch::Sender<Option<Instant>>,
     pub(crate) availability: watch::Sender<Availability>,
-    pub(super) facts: Facts,
+    pub(super) shown: watch::Sender<Shown>,
     /// The children that it has now.
     #[cfg(feature = "test-util")]
     pub(super) siblings: watch::Sender<super::Siblings>,
@@ -82,20 +80,12 @@ pub(crate) struct Server {
     pub(super) verbs: Mutex<()>,
 }
 
-/// What the status says of the configuration.
-pub(super) struct Facts {
-    pub(super) kind: String,
-    pub(super) model: String,
-    pub(super) note: Option<String>,
-    pub(super) restart: RestartPolicyConfig,
-}
-
 // === impl Server ===
 
 impl Server {
     pub(super) fn new(plan: ServerPlan) -> Result<Arc<Self>, TreeError> {
         let gate = plan.gate()?;
-        let ServerPlan { name, blueprint, health, restart, history, served, model, kind, note, start, .. } = plan;
+        let ServerPlan { name, blueprint, health, restart: _, history, served, shown, start, stay } = plan;
         let wish = match start {
             Start::Always => Wish::Run,
             Start::Preload | Start::OnDemand => Wish::Sleep,
@@ -108,20 +98,19 @@ impl Server {
             name,
             blueprint: Arc::new(blueprint),
             gate,
-            numbers: health,
+            numbers: watch::Sender::new(health),
             health: watch::Sender::new(HealthView::unwatched()),
             history,
             served,
             activity: Activity::new(),
             start,
-            idle_stop: plan.idle_stop,
-            memory: plan.memory,
+            stay: watch::Sender::new(stay),
             home: watch::Sender::new(None),
             wish: watch::Sender::new(wish),
             turn: watch::Sender::new(Turn::Keeps),
             wanted: watch::Sender::new(wanted),
             availability: watch::Sender::new(Availability::unknown()),
-            facts: Facts { kind, model, note, restart },
+            shown: watch::Sender::new(shown),
             #[cfg(feature = "test-util")]
             siblings: watch::Sender::new(super::Siblings::default()),
             verbs: Mutex::new(()),
@@ -166,8 +155,8 @@ impl ServerHandle {
 
     /// Its model, as configured.
     #[must_use]
-    pub fn model(&self) -> &str {
-        &self.server.facts.model
+    pub fn model(&self) -> String {
+        self.server.shown.borrow().model.clone()
     }
 
     /// Its process, as of now, and as it changes.

@@ -75,7 +75,7 @@ pub(super) async fn compose(inner: &Inner) -> api::Status {
 
 /// What there is to say about one server, at one moment.
 pub(super) async fn of_server(server: &Server) -> api::ServerStatus {
-    let blueprint = &server.blueprint;
+    let (blueprint, shown) = (&server.blueprint, server.shown.borrow().clone());
     // The only thing that has to be waited for comes first: all else is of one moment.
     let looked_at = blueprint.view.borrow().clone();
     let memory_bytes = memory_of(&looked_at).await;
@@ -119,9 +119,9 @@ pub(super) async fn of_server(server: &Server) -> api::ServerStatus {
             _ => None,
         },
         server: api::Server {
-            kind: server.facts.kind.clone(),
-            model: server.facts.model.clone(),
-            note: server.facts.note.clone(),
+            kind: shown.kind,
+            model: shown.model,
+            note: shown.note,
             url: view.url.clone(),
             epoch: view.epoch,
             ready_for_s: match view.phase {
@@ -133,7 +133,7 @@ pub(super) async fn of_server(server: &Server) -> api::ServerStatus {
         breaker,
         health: api::Health {
             failures: watched.failures,
-            failure_threshold: server.numbers.failure_threshold.get(),
+            failure_threshold: server.numbers.borrow().failure_threshold.get(),
             last_ok_s_ago: watched.last_ok.map(|at| clock.seconds_since(at)),
             last_error: watched.last_error,
         },
@@ -209,7 +209,7 @@ fn breaker_of(server: &Server, gate: &mlx_tree_policy::RestartSnapshot, clock: C
         }
         BreakerState::HalfOpen { .. } => (api::BreakerState::HalfOpen, None, None),
     };
-    let restart = &server.facts.restart;
+    let restart = server.gate.config();
     api::Breaker {
         state,
         reason,

@@ -5,16 +5,16 @@ use std::time::Duration;
 
 use mlx_tree_policy::Standing;
 use mlx_tree_supervision::{
-    Backoff, ChildContext, ChildSpec, Epoch, Intensity, Readiness, Restart, Shutdown, Supervisor, SupervisorEvent,
+    Backoff, ChildContext, ChildSpec, Epoch, Readiness, Restart, Shutdown, Supervisor, SupervisorEvent,
     SupervisorHandle,
 };
 use tokio::sync::broadcast;
 
 use super::{Server, Siblings, Start};
 use crate::availability::Wish;
-use crate::breaker::{BreakerActor, BreakerArguments, Never, RestartGate, Sleeper};
+use crate::breaker::{BreakerActor, BreakerArguments, GateOrNever, RestartGate, Sleeper};
 use crate::health::{HealthActor, HealthArguments};
-use crate::server::{ServerArguments, ServerWorker};
+use crate::server::{Recipe, ServerArguments, ServerWorker};
 use crate::{BREAKER, HEALTH, SERVER};
 
 /// What the supervisor allows beyond the worker's own limits, before it takes matters into its own hands.
@@ -44,18 +44,14 @@ pub(super) fn children(server: &Arc<Server>) -> [ChildSpec; 3] {
 }
 
 /// The same below a supervisor of their own.
-pub(super) fn supervisor(
-    server: &Arc<Server>,
-    intensity: Intensity,
-    events: &broadcast::Sender<SupervisorEvent>,
-) -> ChildSpec {
+pub(super) fn supervisor(server: &Arc<Server>, events: &broadcast::Sender<SupervisorEvent>) -> ChildSpec {
     let (server, events) = (Arc::clone(server), events.clone());
     ChildSpec::supervisor(server.name.to_string(), move |_| {
         Supervisor::one_for_one()
             .name(Arc::clone(&server.name))
             .clock_starts_at(server.blueprint.clock.now())
             .events_into(events.clone())
-            .intensity(intensity)
+            .intensity(server.gate.config().intensity)
             .children(children(&server))
     })
 }
@@ -82,14 +78,12 @@ pub(crate) fn after_a_bug() -> Backoff {
 fn worker(server: &Arc<Server>, siblings: &Siblings) -> ChildSpec {
     let blueprint = &server.blueprint;
     let recipe = blueprint.recipes.newest();
-    let start_timeout = recipe.start_timeout + recipe.hung_grace.length() + SLACK;
-    let shutdown = Shutdown::Timeout(recipe.grace.length() + SLACK);
-    let (restart, gate) = (recipe.restart, server.gate.clone());
+    let policy = GateOrNever::new(server.gate.clone(), blueprint.recipes.clone());
     // A supervisor that has been started anew counts on: nothing that knew the earlier incarnations may take a new one for
     // an old one.
     let before = Epoch::new(blueprint.view.borrow().epoch);
     let (server, links) = (Arc::clone(server), siblings.clone());
-    let spec = ChildSpec::actor_in(&siblings.server, SERVER, move |context| {
+    ChildSpec::actor_in(&siblings.server, SERVER, move |context| {
         let first = context.epoch() == before.next();
         let beginning = if first { begin(&server, &context) } else { Beginning::Now };
         let arguments = ServerArguments {
@@ -102,11 +96,26 @@ fn worker(server: &Arc<Server>, siblings: &Siblings) -> ChildSpec {
         (ServerWorker, arguments)
     })
     .numbered_after(before)
-    .shutdown(shutdown)
-    .readiness(Readiness::Explicit { start_timeout });
-    match restart {
-        Restart::Permanent | Restart::Transient => spec.restart(restart).policy(gate),
-        Restart::Temporary => spec.restart(Restart::Transient).policy(Never),
+    .shutdown(shutdown(&recipe))
+    .readiness(readiness(&recipe))
+    .restart(restart(&recipe))
+    .policy(policy)
+}
+
+/// The worker keeps its own limits; the supervisor's are for one that does not.
+pub(super) fn readiness(recipe: &Recipe) -> Readiness {
+    Readiness::Explicit { start_timeout: recipe.start_timeout + recipe.hung_grace.length() + SLACK }
+}
+
+pub(super) fn shutdown(recipe: &Recipe) -> Shutdown {
+    Shutdown::Timeout(recipe.grace.length() + SLACK)
+}
+
+/// See [`GateOrNever`].
+pub(super) const fn restart(recipe: &Recipe) -> Restart {
+    match recipe.restart {
+        Restart::Permanent => Restart::Permanent,
+        Restart::Transient | Restart::Temporary => Restart::Transient,
     }
 }
 
@@ -142,7 +151,7 @@ fn watcher(server: &Arc<Server>, siblings: &Siblings) -> ChildSpec {
         let arguments = HealthArguments {
             context,
             label: Arc::clone(&blueprint.label),
-            numbers: server.numbers,
+            numbers: server.numbers.subscribe(),
             recipes: blueprint.recipes.clone(),
             server: blueprint.view.subscribe(),
             owner: owner.clone(),

@@ -14,8 +14,9 @@ pub struct Preload {
     pub prompt: String,
 }
 
-/// All of them, for reading.
-struct All(Vec<Preload>);
+/// All of them, for reading and for showing.
+#[derive(PartialEq)]
+pub(super) struct All(pub(super) Vec<Preload>);
 
 pub(super) fn read(section: &mut Section<'_, '_>) -> Vec<Preload> {
     section.read("preload", all).0

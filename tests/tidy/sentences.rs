@@ -22,10 +22,9 @@ const BORN: [&str; 13] = [
 ];
 
 /// Sentences for programs and for those who read the sources; parts of sentences that are known as a whole; names.
-const NOT_SAID: [&str; 43] = [
+const NOT_SAID: [&str; 42] = [
     // Records for the log of programs.
     "the limit of open files stays as it is",
-    "the control plane has ended",
     "no guard process: kill -9 of mlx-tree would orphan the server",
     "the guard process was ended; another one is started",
     "the note about the server cannot be removed",

@@ -2,7 +2,9 @@
 
 use std::net::SocketAddr;
 
-use axum::http::{HeaderMap, Method, StatusCode, Version, header};
+use axum::http::request::Parts;
+use axum::http::uri::Scheme;
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header};
 
 use crate::Token;
 
@@ -21,25 +23,11 @@ pub(crate) enum Denial {
     WrongVersion,
 }
 
-/// Checks what holds for every request: exactly one `Host`, and one of ours; no foreign origin.
-pub(crate) fn admit(headers: &HeaderMap, version: Version, bound: SocketAddr) -> Result<(), Denial> {
-    if version != Version::HTTP_11 {
-        return Err(Denial::WrongVersion);
-    }
-    let mut hosts = headers.get_all(header::HOST).iter();
-    let (Some(host), None) = (hosts.next(), hosts.next()) else { return Err(Denial::ForeignHost) };
-    let ours = names_of(bound);
-    if !ours.iter().any(|name| name.as_bytes() == host.as_bytes()) {
-        return Err(Denial::ForeignHost);
-    }
-    for origin in headers.get_all(header::ORIGIN) {
-        let same = ours.iter().any(|name| origin.as_bytes() == format!("http://{name}").as_bytes());
-        if !same {
-            return Err(Denial::ForeignOrigin);
-        }
-    }
-    let cross_site = headers.get_all("sec-fetch-site").iter().any(|site| site == "cross-site");
-    if cross_site { Err(Denial::ForeignOrigin) } else { Ok(()) }
+/// What holds for every request.
+#[derive(Debug)]
+pub(crate) struct Door {
+    hosts: Vec<String>,
+    origins: Vec<String>,
 }
 
 /// Checks what holds beside that for a request that changes something.
@@ -55,21 +43,60 @@ pub(crate) fn admit_change(method: &Method, headers: &HeaderMap, token: &Token) 
 
 /// Checks the token.
 pub(crate) fn admit_bearer(headers: &HeaderMap, token: &Token) -> Result<(), Denial> {
-    let presented = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    match presented.and_then(|value| value.strip_prefix("Bearer ")) {
+    let mut presented = headers.get_all(header::AUTHORIZATION).iter();
+    let (Some(presented), None) = (presented.next(), presented.next()) else { return Err(Denial::Unauthorized) };
+    match presented.to_str().ok().and_then(|value| value.strip_prefix("Bearer ")) {
         Some(presented) if token.matches(presented) => Ok(()),
         Some(_) | None => Err(Denial::Unauthorized),
     }
 }
 
-fn names_of(bound: SocketAddr) -> Vec<String> {
-    let port = bound.port();
-    let mut names = vec![format!("localhost:{port}"), format!("127.0.0.1:{port}"), format!("[::1]:{port}")];
-    let itself = bound.to_string();
-    if !names.contains(&itself) {
-        names.push(itself);
+// === impl Door ===
+
+impl Door {
+    /// Of a control plane that listens on `address`.
+    pub(crate) fn new(address: SocketAddr) -> Self {
+        let port = address.port();
+        let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "[::1]".to_owned()];
+        let itself = address.to_string();
+        let itself = itself.rsplit_once(':').map_or(itself.as_str(), |(name, _)| name);
+        if !names.iter().any(|name| name == itself) {
+            names.push(itself.to_owned());
+        }
+        let mut hosts: Vec<_> = names.iter().map(|name| format!("{name}:{port}")).collect();
+        // A client leaves out the port that goes without saying.
+        if port == 80 {
+            hosts.extend(names);
+        }
+        let origins = hosts.iter().map(|host| format!("http://{host}")).collect();
+        Self { hosts, origins }
     }
-    names
+
+    /// Checks that there is exactly one `Host`, and one of ours; that an address in the first line is the same; and that no web
+    /// page of another origin asks.
+    pub(crate) fn admit(&self, head: &Parts) -> Result<(), Denial> {
+        if head.version != Version::HTTP_11 {
+            return Err(Denial::WrongVersion);
+        }
+        let mut hosts = head.headers.get_all(header::HOST).iter();
+        let (Some(host), None) = (hosts.next(), hosts.next()) else { return Err(Denial::ForeignHost) };
+        if !self.hosts.iter().any(|ours| ours.as_bytes() == host.as_bytes()) {
+            return Err(Denial::ForeignHost);
+        }
+        let elsewhere = head.uri.authority().is_some_and(|authority| authority.as_str().as_bytes() != host.as_bytes());
+        if elsewhere || head.uri.scheme().is_some_and(|scheme| *scheme != Scheme::HTTP) {
+            return Err(Denial::ForeignHost);
+        }
+        let mut origins = head.headers.get_all(header::ORIGIN).iter();
+        let own = |origin: &HeaderValue| self.origins.iter().any(|ours| ours.as_bytes() == origin.as_bytes());
+        match (origins.next(), origins.next()) {
+            (None, _) => {}
+            (Some(origin), None) if own(origin) => {}
+            (Some(_), _) => return Err(Denial::ForeignOrigin),
+        }
+        let cross_site = head.headers.get_all("sec-fetch-site").iter().any(|site| site == "cross-site");
+        if cross_site { Err(Denial::ForeignOrigin) } else { Ok(()) }
+    }
 }
 
 // === impl Denial ===

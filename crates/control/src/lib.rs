@@ -11,12 +11,15 @@
 mod access;
 mod client;
 mod dashboard;
+mod front;
 mod guard;
 mod operator;
+mod pace;
 mod routes;
 mod server;
 
 pub use access::{Access, AccessError, Token};
 pub use client::{Client, ClientError, Events, Heard, Position};
+pub use front::Limits;
 pub use operator::{Done, Operator, Refusal, Verb};
 pub use server::{Bound, ServeError, bind};

@@ -1,36 +1,66 @@
 //! The routes: which path is answered by what, and nothing that decides.
 
-mod answers;
+pub(crate) mod answers;
 mod events;
 mod logs;
 mod probes;
+mod shared;
+mod streams;
+mod verbs;
 
 use std::net::SocketAddr;
-use std::str::FromStr as _;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Path, Request, State};
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::body::Bytes;
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
+use mlx_tree_api::Status;
 
-use self::answers::{denied, error, json, marked};
-use crate::{Operator, Token, Verb, dashboard, guard};
+use self::answers::{Busy, busy, denied, encoded, error, marked};
+use self::shared::Shared;
+use self::streams::Streams;
+use crate::guard::Door;
+use crate::{Limits, Operator, Token, Verb, dashboard};
 
 /// What every route has at hand.
-#[derive(Clone)]
 struct Plane<O> {
     operator: O,
     token: Token,
+    limits: Limits,
     /// Which run of mlx-tree this is: event numbers begin anew with each.
     run: Arc<str>,
+    streams: Streams,
+    status: Shared<Document>,
+    trend: Shared<Bytes>,
+    metrics: Shared<Bytes>,
 }
 
+/// The status, and the same as JSON.
+#[derive(Clone)]
+struct Document {
+    status: Arc<Status>,
+    text: Bytes,
+}
+
+/// What a handler is given.
+type Shown<O> = State<Arc<Plane<O>>>;
+
 /// All routes, behind the door.
-pub(crate) fn router<O: Operator>(operator: O, token: Token, address: SocketAddr) -> Router {
-    let plane = Plane { operator, token, run: fresh_run().into() };
+pub(crate) fn router<O: Operator>(operator: O, token: Token, address: SocketAddr, limits: &Limits) -> Router {
+    let plane = Plane {
+        operator,
+        token,
+        limits: *limits,
+        run: fresh_run().into(),
+        streams: Streams::new(limits),
+        status: Shared::new(),
+        trend: Shared::new(),
+        metrics: Shared::new(),
+    };
     Router::new()
         .route("/status", get(status::<O>))
         .route("/trend", get(trend::<O>))
@@ -40,12 +70,12 @@ pub(crate) fn router<O: Operator>(operator: O, token: Token, address: SocketAddr
         .route("/healthz", get(probes::healthz::<O>))
         .route("/events", get(events::events::<O>))
         .route("/logs", get(logs::logs::<O>))
-        .route("/{verb}", post(perform::<O>))
+        .route("/{verb}", post(verbs::perform::<O>))
         .merge(dashboard::routes())
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
-        .layer(middleware::from_fn_with_state(address, door))
-        .with_state(plane)
+        .layer(middleware::from_fn_with_state(Arc::new(Door::new(address)), door))
+        .with_state(Arc::new(plane))
 }
 
 /// Distinguishes one run from the next.
@@ -55,44 +85,38 @@ fn fresh_run() -> String {
     format!("{:016x}", std::collections::hash_map::RandomState::new().hash_one(std::process::id()))
 }
 
-async fn door(State(address): State<SocketAddr>, request: Request, next: Next) -> Response {
-    let answer = match guard::admit(request.headers(), request.version(), address) {
-        Ok(()) => next.run(request).await,
+async fn door(State(door): State<Arc<Door>>, request: Request, next: Next) -> Response {
+    let (head, body) = request.into_parts();
+    let answer = match door.admit(&head) {
+        Ok(()) => next.run(Request::from_parts(head, body)).await,
         Err(denial) => denied(denial),
     };
     marked(answer)
 }
 
-async fn status<O: Operator>(State(plane): State<Plane<O>>) -> Response {
-    json(StatusCode::OK, &plane.operator.status().await)
+async fn status<O: Operator>(State(plane): Shown<O>) -> Response {
+    plane.status().await.map_or_else(silent, |document| typed(JSON, document.text))
 }
 
-async fn trend<O: Operator>(State(plane): State<Plane<O>>) -> Response {
-    json(StatusCode::OK, &plane.operator.trend().await)
+async fn trend<O: Operator>(State(plane): Shown<O>) -> Response {
+    let trend = plane.trend.get(plane.limits.answer, async || encoded(&plane.operator.trend().await)).await;
+    trend.map_or_else(silent, |text| typed(JSON, text))
 }
 
-async fn metrics<O: Operator>(State(plane): State<Plane<O>>) -> Response {
-    let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
-    (kind, plane.operator.metrics().await).into_response()
+async fn metrics<O: Operator>(State(plane): Shown<O>) -> Response {
+    let metrics = plane.metrics.get(plane.limits.answer, async || Bytes::from(plane.operator.metrics().await)).await;
+    metrics.map_or_else(silent, |text| typed(PROMETHEUS, text))
 }
 
-async fn perform<O: Operator>(
-    State(plane): State<Plane<O>>,
-    Path(word): Path<String>,
-    method: Method,
-    headers: HeaderMap,
-) -> Response {
-    let Ok(verb) = Verb::from_str(&word) else { return unknown().await };
-    if let Err(denial) = guard::admit_change(&method, &headers, &plane.token) {
-        return denied(denial);
-    }
-    // A task of its own: a client that goes away must not leave a verb half done.
-    let operator = plane.operator.clone();
-    match tokio::spawn(async move { operator.perform(verb).await }).await {
-        Ok(Ok(done)) => json(StatusCode::OK, &done),
-        Ok(Err(refusal)) => error(StatusCode::CONFLICT, refusal.code, &refusal.message, refusal.help),
-        Err(panic) => error(StatusCode::INTERNAL_SERVER_ERROR, "internal", &panic.to_string(), None),
-    }
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const PROMETHEUS: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+
+fn typed(kind: HeaderValue, text: Bytes) -> Response {
+    ([(header::CONTENT_TYPE, kind)], text).into_response()
+}
+
+fn silent() -> Response {
+    busy(Busy::Tree)
 }
 
 async fn unknown() -> Response {
@@ -105,4 +129,17 @@ async fn unknown() -> Response {
 
 async fn wrong_method() -> Response {
     error(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this path has another method", None)
+}
+
+// === impl Plane ===
+
+impl<O: Operator> Plane<O> {
+    /// The status of a moment after this call; `None` when the tree does not answer.
+    async fn status(&self) -> Option<Document> {
+        let compose = async || {
+            let status = self.operator.status().await;
+            Document { text: encoded(&status), status: Arc::new(status) }
+        };
+        self.status.get(self.limits.answer, compose).await
+    }
 }

@@ -4,15 +4,22 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 
-use crate::{Operator, Token, routes};
+use crate::{Limits, Operator, Token, front, routes};
+
+/// So much of an answer is with the system at once, for each caller.
+const SEND_BUFFER: u32 = 128 << 10;
+
+/// So many callers may wait to be accepted.
+const BACKLOG: u32 = 1024;
 
 /// A control plane that has its address and does not answer yet.
 #[derive(Debug)]
 pub struct Bound {
     listener: TcpListener,
     address: SocketAddr,
+    limits: Limits,
 }
 
 /// Why the control plane could not be set up.
@@ -34,9 +41,14 @@ pub enum ServeError {
 /// When the address cannot be had.
 pub async fn bind(address: SocketAddr) -> Result<Bound, ServeError> {
     let wrap = |source| ServeError::Bind { address, source };
-    let listener = TcpListener::bind(address).await.map_err(wrap)?;
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }.map_err(wrap)?;
+    socket.set_reuseaddr(true).map_err(wrap)?;
+    // Connections inherit it. The system would let it grow to megabytes for each caller that does not read.
+    socket.set_send_buffer_size(SEND_BUFFER).map_err(wrap)?;
+    socket.bind(address).map_err(wrap)?;
+    let listener = socket.listen(BACKLOG).map_err(wrap)?;
     let address = listener.local_addr().map_err(wrap)?;
-    Ok(Bound { listener, address })
+    Ok(Bound { listener, address, limits: Limits::default() })
 }
 
 // === impl Bound ===
@@ -48,21 +60,19 @@ impl Bound {
         self.address
     }
 
+    /// Lets callers take up other amounts of mlx-tree than by default.
+    #[must_use]
+    pub const fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
     /// Answers requests for `operator` until `stop` resolves; open answers are then given up.
-    ///
-    /// # Errors
-    /// When accepting connections fails for good.
-    pub async fn serve<O: Operator>(
-        self,
-        operator: O,
-        token: Token,
-        stop: impl Future<Output = ()> + Send,
-    ) -> io::Result<()> {
-        let app = routes::router(operator, token, self.address);
-        // Not axum's graceful shutdown: that waits for streams that never end by themselves.
+    pub async fn serve<O: Operator>(self, operator: O, token: Token, stop: impl Future<Output = ()> + Send) {
+        let router = routes::router(operator, token.clone(), self.address, &self.limits);
         tokio::select! {
-            served = async { axum::serve(self.listener, app).await } => served,
-            () = stop => Ok(()),
+            () = front::run(self.listener, router, token, self.limits) => {}
+            () = stop => {}
         }
     }
 }

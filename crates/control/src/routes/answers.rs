@@ -1,5 +1,6 @@
 //! The shapes of answers: JSON, errors, and what every answer says of itself.
 
+use axum::body::Bytes;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use mlx_tree_api::ErrorBody;
@@ -15,7 +16,7 @@ const MARKS: [(HeaderName, HeaderValue); 5] = [
     (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin")),
 ];
 
-pub(super) fn marked(mut answer: Response) -> Response {
+pub(crate) fn marked(mut answer: Response) -> Response {
     for (name, value) in MARKS {
         answer.headers_mut().entry(name).or_insert(value);
     }
@@ -30,13 +31,42 @@ pub(super) fn denied(denial: Denial) -> Response {
     answer
 }
 
-pub(super) fn error(status: StatusCode, code: &str, message: &str, help: Option<String>) -> Response {
+pub(crate) fn error(status: StatusCode, code: &str, message: &str, help: Option<String>) -> Response {
     json(status, &ErrorBody { code: code.to_owned(), message: message.to_owned(), help })
 }
 
+/// Why something cannot be had just now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Busy {
+    /// Callers without the token ask too often, taken together.
+    Requests,
+    /// No place is left for another stream.
+    Streams,
+    /// The tree does not answer.
+    Tree,
+}
+
+/// What was asked for can be had a little later.
+pub(crate) fn busy(why: Busy) -> Response {
+    let mut answer = match why {
+        Busy::Requests => {
+            let message = "there are too many requests without the token";
+            error(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", message, None)
+        }
+        Busy::Streams => {
+            error(StatusCode::SERVICE_UNAVAILABLE, "too_many_streams", "too many streams are open already", None)
+        }
+        Busy::Tree => error(StatusCode::SERVICE_UNAVAILABLE, "tree_silent", "the tree does not answer", None),
+    };
+    answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    answer
+}
+
 pub(super) fn json(status: StatusCode, body: &impl serde::Serialize) -> Response {
-    match serde_json::to_vec(body) {
-        Ok(text) => (status, [(header::CONTENT_TYPE, "application/json")], text).into_response(),
-        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
-    }
+    (status, [(header::CONTENT_TYPE, "application/json")], encoded(body)).into_response()
+}
+
+/// A type of ours as JSON. None of them can fail to be written.
+pub(super) fn encoded(body: &impl serde::Serialize) -> Bytes {
+    serde_json::to_vec(body).unwrap_or_default().into()
 }

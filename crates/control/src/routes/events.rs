@@ -25,7 +25,8 @@ use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::timeout;
 
-use super::Plane;
+use super::Shown;
+use super::answers::{Busy, busy};
 use crate::Operator;
 
 /// The header that names the run of mlx-tree whose events these are.
@@ -73,19 +74,27 @@ enum Told {
 }
 
 pub(super) async fn events<O: Operator>(
-    State(plane): State<Plane<O>>,
+    State(plane): Shown<O>,
     Query(wanted): Query<Wanted>,
     headers: HeaderMap,
 ) -> Response {
     let form = Form::of(&headers);
     let seen = headers.get("last-event-id").and_then(|value| value.to_str().ok()?.trim().parse().ok());
+    let place = if wanted.follow.unwrap_or(form == Form::Sse) {
+        let Some(place) = plane.streams.enter(&headers, &plane.token) else {
+            return busy(Busy::Streams);
+        };
+        Some(place)
+    } else {
+        None
+    };
     let (remembered, live) = plane.operator.events(0);
     let first = begin(&plane.run, remembered, seen, &wanted);
-    let live = wanted.follow.unwrap_or(form == Form::Sse).then_some(live);
+    let live = place.map(|place| (live, place));
     let body = stream::unfold((first, live), move |(mut first, mut live)| async move {
         let told = match first.pop_front() {
             Some(told) => told,
-            None => next(live.as_mut()?).await?,
+            None => next(&mut live.as_mut()?.0).await?,
         };
         Some((Ok::<_, Infallible>(Bytes::from(form.write(&told))), (first, live)))
     });

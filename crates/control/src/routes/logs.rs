@@ -10,8 +10,8 @@ use futures_util::stream;
 use serde::Deserialize;
 use tokio::sync::broadcast::error::RecvError;
 
-use super::Plane;
-use super::answers::denied;
+use super::Shown;
+use super::answers::{Busy, busy, denied};
 use crate::{Operator, guard};
 
 /// How much of the log is wanted.
@@ -25,7 +25,7 @@ pub(super) struct Wanted {
 }
 
 pub(super) async fn logs<O: Operator>(
-    State(plane): State<Plane<O>>,
+    State(plane): Shown<O>,
     Query(wanted): Query<Wanted>,
     headers: HeaderMap,
 ) -> Response {
@@ -36,11 +36,18 @@ pub(super) async fn logs<O: Operator>(
     if let Some(lines) = wanted.lines {
         past.drain(..past.len().saturating_sub(lines));
     }
-    let live = wanted.follow.then_some(live);
+    let live = if wanted.follow {
+        let Some(place) = plane.streams.enter(&headers, &plane.token) else {
+            return busy(Busy::Streams);
+        };
+        Some((live, place))
+    } else {
+        None
+    };
     let body = stream::unfold((past.into_iter(), live), |(mut past, mut live)| async move {
         let line = match past.next() {
             Some(line) => line,
-            None => match live.as_mut()?.recv().await {
+            None => match live.as_mut()?.0.recv().await {
                 Ok(line) => line,
                 Err(RecvError::Lagged(lost)) => format!("… {lost} lines lost …"),
                 Err(RecvError::Closed) => return None,

@@ -7,7 +7,7 @@ use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use mlx_tree::control::{self, Access, Bound, ServeError, Token};
+use mlx_tree::control::{self, Access, ServeError, Token};
 use mlx_tree::process::limits::raise_open_files;
 use mlx_tree::process::state::InstanceError;
 use mlx_tree::provision::Progress as _;
@@ -72,7 +72,7 @@ pub(crate) async fn run(loaded: Loaded, what: What) -> Result<Code, Report> {
         token: Token::random().map_err(|error| Report::new(Code::Bug, error))?,
     };
     access.publish(state_dir).map_err(|error| Report::new(Code::Config, error))?;
-    let served = tokio::spawn(bound_serve(bound, plane.clone(), access.token.clone()));
+    let served = tokio::spawn(bound.serve(plane.clone(), access.token.clone(), std::future::pending()));
     let code = until_the_end(&tree, &plane, &mut signals).await;
     Access::withdraw(state_dir, std::process::id());
     served.abort();
@@ -111,12 +111,6 @@ fn builder(loaded: &Loaded, what: What) -> Result<Builder, Report> {
         What::Server => builder,
         What::Demo => builder.demo(),
     })
-}
-
-async fn bound_serve(bound: Bound, plane: Plane, token: Token) {
-    if let Err(error) = bound.serve(plane, token, std::future::pending()).await {
-        tracing::error!(%error, "the control plane has ended");
-    }
 }
 
 /// Waits for the tree's end, or for somebody who wants it.

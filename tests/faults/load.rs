@@ -1,16 +1,14 @@
 //! Too many clients, clients that leave, clients that insist: what the server has of it, and what they are told.
 
-mod support;
-
 use std::time::Instant;
 
+use crate::support::gateway::{Answer, End, count, eventually, plain, sampled, streamed};
+use crate::support::{Instance, Setup};
 use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
 use mlx_tree_api::{BreakerState, LimitedBy};
 use nix::sys::signal::Signal;
-use support::gateway::{Answer, End, count, eventually, plain, sampled, streamed};
-use support::{Instance, Setup};
 use tokio::io::AsyncWriteExt as _;
 
 /// Health checks that do not interfere with a server that is frozen for a while.
@@ -91,7 +89,7 @@ async fn f61_of_a_hundred_and_twenty_eight_at_once_four_are_at_the_server_sixty_
     let server = tree.ready(1).await.process_pid.expect("it serves");
     let gateway = tree.gateway().await;
     // Frozen, it ends nothing while they all arrive.
-    support::send(server, Signal::SIGSTOP);
+    crate::support::send(server, Signal::SIGSTOP);
     let mut answers = FuturesUnordered::new();
     for number in 0..128 {
         answers.push(gateway.send(&plain(&format!("client {number}"))).await.answer());
@@ -102,7 +100,7 @@ async fn f61_of_a_hundred_and_twenty_eight_at_once_four_are_at_the_server_sixty_
     }
     let full = tree.gateway_until("full", |it| it.queued == 64).await;
     assert_eq!((full.in_flight, full.gates[0].limit, full.gates[0].limited_by), (4, 4, None));
-    support::send(server, Signal::SIGCONT);
+    crate::support::send(server, Signal::SIGCONT);
     for _ in 0..68 {
         answers.next().await.expect("there are more").whole();
     }
@@ -133,7 +131,7 @@ async fn f62_clients_that_come_again_at_once_cost_the_server_nothing_and_are_all
             }
             answer.refused(503, "server_overloaded");
             refused += 1;
-            assert!(start.elapsed() < support::PATIENCE, "never served, refused {refused} times");
+            assert!(start.elapsed() < crate::support::PATIENCE, "never served, refused {refused} times");
         }
     };
     let (refused, most) = tokio::join!(join_all((0..CLIENTS).map(insistent)), async {
@@ -162,7 +160,7 @@ async fn f65_while_the_breaker_is_open_nobody_is_held_who_would_wait_in_vain() {
         .start();
     let server = tree.ready(1).await.process_pid.expect("it serves");
     let gateway = tree.gateway().await;
-    support::send(server, Signal::SIGKILL);
+    crate::support::send(server, Signal::SIGKILL);
     let held = gateway.send(&plain("held until it opened")).await;
     tree.gateway_until("holding", |it| it.queued == 1).await;
     let open = tree.until("open", |it| it.circuit_breaker_state == BreakerState::Open).await;
@@ -185,7 +183,7 @@ async fn f65_one_who_can_wait_for_the_trial_is_served_by_it() {
         .start();
     let server = tree.ready(1).await.process_pid.expect("it serves");
     let gateway = tree.gateway().await;
-    support::send(server, Signal::SIGKILL);
+    crate::support::send(server, Signal::SIGKILL);
     tree.until("open", |it| it.circuit_breaker_state == BreakerState::Open).await;
     assert_eq!(gateway.get("/health").await.status(), 200);
     let answers = join_all((0..5).map(async |number| gateway.ask(&plain(&format!("patient {number}"))).await)).await;
@@ -228,7 +226,7 @@ async fn f66_a_flapping_server_serves_what_it_can_and_every_request_ends() {
     });
     let ends = join_all(clients).await;
     let (served, told) = ends.iter().fold((0, 0), |sum, end| (sum.0 + end.0, sum.1 + end.1));
-    support::say(&format!("served {served}, told {told}, restarts {}", tree.status().await.restart_count));
+    crate::support::say(&format!("served {served}, told {told}, restarts {}", tree.status().await.restart_count));
     assert!(served > told, "served {served}, told {told}");
     tree.balanced().await;
     tree.stop().await;
@@ -248,13 +246,13 @@ async fn f67_the_permits_of_dead_servers_count_no_more_and_the_limit_climbs_back
         call.event().await.expect("it streams");
         idle.push(call);
     }
-    support::send(server, Signal::SIGKILL);
+    crate::support::send(server, Signal::SIGKILL);
     tree.ready(2).await;
     let back = tree.gateway_until("back", |it| it.in_flight == 0).await;
     assert_eq!(back.gates[0].limit, 1, "{back:?}");
     assert!(matches!(back.gates[0].limited_by, Some(LimitedBy::SlowStart | LimitedBy::Clamped)), "{back:?}");
     drop(idle);
-    gateway.ask(&support::gateway::with(plain("the first success"), "max_tokens", 3)).await.whole();
+    gateway.ask(&crate::support::gateway::with(plain("the first success"), "max_tokens", 3)).await.whole();
     tree.gateway_until("trusted again", |it| (it.gates[0].limit, it.gates[0].limited_by) == (4, None)).await;
     let mut streams = Vec::new();
     for number in 0..6 {

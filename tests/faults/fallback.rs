@@ -1,14 +1,12 @@
 //! The fallback end to end: off unless it is asked for, labelled whenever it answers, and with troubles of its own.
 
-mod support;
-
 use std::time::Duration;
 
+use crate::support::gateway::{Address, Answer, End, plain, streamed, with};
+use crate::support::{Instance, Setup};
 use mlx_tree::stand_in::{OllamaFault, OllamaOptions, OllamaServer};
 use mlx_tree_control::Verb;
 use serde_json::{Value, json};
-use support::gateway::{Address, Answer, End, plain, streamed, with};
-use support::{Instance, Setup};
 
 const ALLOW: [(&str, &str); 1] = [("x-mlx-tree-fallback", "allow")];
 
@@ -191,7 +189,7 @@ async fn the_fallbacks_model_leaves_memory_before_the_server_loads_its_own() {
     tree.perform(Verb::Start).await.expect("it starts");
     let start = std::time::Instant::now();
     while !ollama.loaded().is_empty() {
-        assert!(start.elapsed() < support::PATIENCE, "it is still loaded: {:?}", ollama.loaded());
+        assert!(start.elapsed() < crate::support::PATIENCE, "it is still loaded: {:?}", ollama.loaded());
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert_eq!(ollama.stats().unloads, 1);

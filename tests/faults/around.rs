@@ -1,15 +1,13 @@
 //! What happens around the gateway: to its process, its descriptors, its environment, and to servers that are merely busy.
 
-mod support;
-
 use std::process::Command;
 
+use crate::support::Setup;
+use crate::support::gateway::{Address, End, eventually, plain, sampled, streamed};
 use mlx_tree::ractor::ActorCell;
 use mlx_tree::settings::{Environment, Flag, Sources, load};
 use mlx_tree_api::Phase;
 use nix::sys::signal::Signal;
-use support::Setup;
-use support::gateway::{Address, End, eventually, plain, sampled, streamed};
 
 /// The id of the gateway in the tree.
 const GATEWAY: &str = "gateway";
@@ -52,7 +50,7 @@ fn descriptors(pid: u32) -> usize {
 #[tokio::test]
 async fn f30_out_of_descriptors_it_gives_up_connections_that_nobody_uses_and_stays() {
     if !std::path::Path::new("/usr/bin/prlimit").exists() {
-        support::say("skipped: needs prlimit");
+        crate::support::say("skipped: needs prlimit");
         return;
     }
     let tree = Setup::demo(&["--control"]).start();
@@ -94,7 +92,7 @@ async fn f75_a_proxy_in_the_environment_is_not_asked_for_what_is_on_this_machine
     let server = tree.ready(1).await.process_pid.expect("it serves");
     let gateway = tree.gateway().await;
     gateway.ask(&plain("three")).await.whole();
-    support::send(server, Signal::SIGKILL);
+    crate::support::send(server, Signal::SIGKILL);
     gateway.ask(&streamed("four")).await.whole();
     let (status, ..) = tree.command(&["status"]);
     assert!(status.success());
@@ -104,8 +102,18 @@ async fn f75_a_proxy_in_the_environment_is_not_asked_for_what_is_on_this_machine
 /// A tree in this program, so that its actors can be got at.
 async fn within() -> (mlx_tree::Tree, tempfile::TempDir) {
     let home = tempfile::tempdir().expect("a temporary directory");
-    let command =
-        [support::PROGRAM, "stand-in", "--host", "{host}", "--port", "{port}", "--tps", "20", "--answer-tokens", "40"];
+    let command = [
+        crate::support::PROGRAM,
+        "stand-in",
+        "--host",
+        "{host}",
+        "--port",
+        "{port}",
+        "--tps",
+        "20",
+        "--answer-tokens",
+        "40",
+    ];
     let sources = Sources::new(Environment::capture())
         .flag(Flag::text("test", "state_dir", home.path().join("state").display().to_string()))
         .flag(Flag::text("test", "server.port", "0"))

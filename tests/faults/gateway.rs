@@ -1,13 +1,11 @@
 //! The server goes down, and those whose requests it had or was to have: held, replayed, continued, or told.
 
-mod support;
-
 use std::collections::BTreeSet;
 
+use crate::support::gateway::{Address, Call, count, plain, sampled, streamed, with};
+use crate::support::{Setup, wire};
 use mlx_tree_api::Phase;
 use nix::sys::signal::Signal;
-use support::gateway::{Address, Call, count, plain, sampled, streamed, with};
-use support::{Setup, wire};
 
 /// What an undisturbed server says to this.
 async fn undisturbed(body: &serde_json::Value) -> String {
@@ -139,7 +137,7 @@ async fn f13_one_who_cannot_wait_for_a_slow_start_is_told_at_once_and_one_who_ca
 }
 
 /// Sends one request after the other, so that the order in which they wait is known.
-async fn queue(tree: &support::Instance, gateway: Address, prompts: &[String]) -> Vec<Call> {
+async fn queue(tree: &crate::support::Instance, gateway: Address, prompts: &[String]) -> Vec<Call> {
     let mut calls = Vec::new();
     for (place, prompt) in prompts.iter().enumerate() {
         calls.push(gateway.send(&plain(prompt)).await);
@@ -160,7 +158,7 @@ async fn f63_a_restart_under_one_request_with_twenty_behind_it_answers_them_all_
     tree.gateway_until("working", |it| it.in_flight == 1).await;
     let prompts: Vec<String> = (0..20).map(|number| format!("number {number}")).collect();
     let calls = queue(&tree, gateway, &prompts).await;
-    support::send(server, Signal::SIGKILL);
+    crate::support::send(server, Signal::SIGKILL);
 
     let order = std::sync::Mutex::new(Vec::new());
     let answers =

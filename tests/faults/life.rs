@@ -1,15 +1,13 @@
 //! Servers that were well and are no more, and servers that only look so.
 
-mod support;
-
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::support::{Instance, Setup, processes, wire};
 use mlx_tree_api::{BreakerState, Phase, Status};
 use nix::sys::signal::Signal;
-use support::{Instance, Setup, processes, wire};
 
 /// Long enough for a server that does not answer to be found down, several times over.
 const SEVERAL_CHECKS: Duration = Duration::from_millis(2500);
@@ -53,7 +51,7 @@ async fn f2_a_server_that_exits_while_idle_is_seen_at_once_and_restarted() {
 async fn f5_f6_a_killed_server_was_killed_by_somebody_else_and_comes_back() {
     let tree = Setup::demo(&[]).start();
     let server = tree.ready(1).await.process_pid.expect("it serves");
-    support::send(server, Signal::SIGKILL);
+    crate::support::send(server, Signal::SIGKILL);
     let status = tree.ready(2).await;
     let exit = status.last_exit.clone().expect("there was one");
     assert_eq!((exit.reason.as_str(), exit.signal), ("killed", Some(9)));
@@ -87,7 +85,7 @@ async fn f8_a_hung_server_is_down_after_three_missed_checks_and_comes_back() {
     let status = tree.ready(2).await;
     assert_eq!((reason(&status), status.restart_count), ("unhealthy", 1));
     assert_eq!(status.health_check_failures, 0, "another server, another count");
-    assert!(!support::exists(first.process_pid.expect("it served")), "the hung one is left behind");
+    assert!(!crate::support::exists(first.process_pid.expect("it served")), "the hung one is left behind");
     tree.stop().await;
 }
 
@@ -160,21 +158,21 @@ async fn f19_a_worker_in_a_session_of_its_own_is_ended_all_the_same() {
 
 /// The grandchild has port and pipes; the leader is killed. On a fixed port the next server could not listen beside it.
 async fn survivors_are_ended(flags: &[&str]) {
-    let port = support::free_port().to_string();
+    let port = crate::support::free_port().to_string();
     let tree = Setup::demo(flags).set("server.port", &port).start();
     let leader = tree.ready(1).await.process_pid.expect("it serves");
     let worker = processes::stand_ins_of(tree.home()).into_iter().find(|process| process.parent == leader);
     let worker = worker.expect("it has forked").pid;
-    support::send(leader, Signal::SIGKILL);
+    crate::support::send(leader, Signal::SIGKILL);
     let status = tree.ready(2).await;
-    assert!(!support::exists(worker), "the worker is left behind");
+    assert!(!crate::support::exists(worker), "the worker is left behind");
     assert_eq!((status.restart_count, reason(&status)), (1, "killed"));
     let (_, lines, _) = tree.command(&["logs", "-n", "500"]);
     assert!(!lines.contains("Address already in use"), "a bind failed: {lines}");
     let left: BTreeSet<u32> = processes::stand_ins_of(tree.home()).into_iter().map(|process| process.pid).collect();
     tree.stop().await;
     for pid in left {
-        assert!(!support::exists(pid), "process {pid} is left behind");
+        assert!(!crate::support::exists(pid), "process {pid} is left behind");
     }
 }
 
@@ -184,10 +182,10 @@ async fn f21_a_frozen_server_is_ended_by_term_and_cont_and_need_not_sit_out_its_
     let tree = Setup::demo(&[]).set("shutdown.hung_grace", "60s").start();
     let server = tree.ready(1).await.process_pid.expect("it serves");
     let start = Instant::now();
-    support::send(server, Signal::SIGSTOP);
+    crate::support::send(server, Signal::SIGSTOP);
     let status = tree.ready(2).await;
     assert!(start.elapsed() < grace, "TERM alone stays pending in a frozen process");
-    assert_eq!((reason(&status), support::exists(server)), ("unhealthy", false));
+    assert_eq!((reason(&status), crate::support::exists(server)), ("unhealthy", false));
     tree.stop().await;
 }
 
@@ -198,11 +196,11 @@ async fn f23_a_flood_of_output_neither_blocks_the_server_nor_fills_the_memory() 
     let tree = Setup::scripted(&["ok", flood]).start();
     let first = tree.ready(1).await.process_pid.expect("it serves");
     let before = processes::resident(tree.pid());
-    support::send(first, Signal::SIGKILL);
+    crate::support::send(first, Signal::SIGKILL);
     let server = tree.ready(2).await.process_pid.expect("it serves");
     let start = Instant::now();
     while !tree.command(&["logs", "-n", "100"]).1.contains("spewed") {
-        assert!(start.elapsed() < support::PATIENCE, "the server waits for somebody to read");
+        assert!(start.elapsed() < crate::support::PATIENCE, "the server waits for somebody to read");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     let grown = processes::resident(tree.pid()).saturating_sub(before);
@@ -222,7 +220,7 @@ async fn f24_a_server_that_closes_its_output_is_no_failure() {
     let server = tree.ready(1).await.process_pid.expect("it serves");
     watch(&tree, SEVERAL_CHECKS).await;
     never_restarted(&tree, server).await;
-    support::send(server, Signal::SIGKILL);
+    crate::support::send(server, Signal::SIGKILL);
     tree.ready(2).await;
     tree.stop().await;
 }
@@ -235,7 +233,7 @@ async fn f28_a_full_disk_under_the_log_is_no_reason_to_stop() {
     std::fs::write(&nothing, "").expect("written");
     let tree = setup.start_writing_to(full, nothing);
     let server = tree.ready(1).await.process_pid.expect("it serves");
-    support::send(server, Signal::SIGKILL);
+    crate::support::send(server, Signal::SIGKILL);
     tree.ready(2).await;
     tree.stop().await;
 }
@@ -247,14 +245,14 @@ async fn f29_a_state_directory_that_is_emptied_while_it_runs_costs_no_server() {
     for entry in std::fs::read_dir(tree.state_dir()).expect("the state directory").flatten() {
         std::fs::remove_file(entry.path()).expect("removed");
     }
-    support::send(server, Signal::SIGKILL);
+    crate::support::send(server, Signal::SIGKILL);
     let start = Instant::now();
     loop {
         let status = client.status().await.expect("the control plane answers");
         if status.phase == Phase::Ready && status.server.epoch == 2 {
             break;
         }
-        assert!(start.elapsed() < support::PATIENCE, "{status:#?}\n{}", tree.log());
+        assert!(start.elapsed() < crate::support::PATIENCE, "{status:#?}\n{}", tree.log());
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     tree.stop().await;
@@ -266,12 +264,12 @@ async fn f33_a_tree_that_was_frozen_as_a_whole_restarts_nothing() {
     let server = tree.ready(1).await.process_pid.expect("it serves");
     for order in [[tree.pid(), server], [server, tree.pid()]] {
         for pid in order {
-            support::send(pid, Signal::SIGSTOP);
+            crate::support::send(pid, Signal::SIGSTOP);
         }
         // Nothing can be waited for while everybody is frozen: this is the sleep of the laptop.
         tokio::time::sleep(SEVERAL_CHECKS).await;
         for pid in order {
-            support::send(pid, Signal::SIGCONT);
+            crate::support::send(pid, Signal::SIGCONT);
         }
         watch(&tree, Duration::from_secs(1)).await;
     }

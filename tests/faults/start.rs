@@ -1,7 +1,5 @@
 //! Servers that do not come up: what is tried again, what is left alone, and what the operator is told.
 
-mod support;
-
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
@@ -9,10 +7,10 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::support::{Instance, Setup, processes, wire};
 use mlx_tree_api::{BreakerState, Phase, ServerState, Status};
 use mlx_tree_control::Verb;
 use nix::sys::signal::Signal;
-use support::{Instance, Setup, processes, wire};
 
 /// Held down by the breaker.
 async fn given_up(tree: &Instance) -> Status {
@@ -86,7 +84,7 @@ async fn f14_a_start_that_takes_too_long_is_ended_and_counts_as_a_failed_start()
         .start();
     let first = tree.server().await;
     let status = tree.ready(2).await;
-    assert!(!support::exists(first), "the first server is left behind");
+    assert!(!crate::support::exists(first), "the first server is left behind");
     // On a machine that is very busy a good server may be late, too.
     assert_eq!((reason(&status), status.restart_count), ("start_timeout", status.server.epoch - 1));
     assert_eq!(u64::from(status.breaker.consecutive_failures), status.restart_count, "ready alone forgets nothing");
@@ -128,7 +126,7 @@ async fn f16_a_taken_port_is_named_with_its_holder_who_is_left_alone() {
 
 #[tokio::test]
 async fn f17_a_server_that_hangs_because_its_port_was_taken_at_the_last_moment_is_found_and_ended() {
-    let port = support::free_port();
+    let port = crate::support::free_port();
     let tree = Setup::demo(&["--listen-after", "1s", "--bind-error-hang"])
         .set("server.port", &port.to_string())
         .set("server.start_timeout", "60s")
@@ -138,7 +136,7 @@ async fn f17_a_server_that_hangs_because_its_port_was_taken_at_the_last_moment_i
     let holder = TcpListener::bind(("127.0.0.1", port)).expect("the server does not listen yet");
     let status = given_up_at_once(&tree).await;
     assert!(matches!(reason(&status), "port_in_use" | "foreign_listener"), "{status:?}");
-    support::gone(hanging, Duration::from_secs(5)).await;
+    crate::support::gone(hanging, Duration::from_secs(5)).await;
     drop(holder);
     tree.stop().await;
 }
@@ -206,7 +204,7 @@ async fn f27_a_missing_working_directory_is_told_before_anything_is_launched() {
     assert_eq!(fs::read_link(format!("/proc/{server}/cwd")).expect("it lives"), cwd);
     // The same when it goes away later.
     fs::remove_dir(&cwd).expect("removed");
-    support::send(server, Signal::SIGKILL);
+    crate::support::send(server, Signal::SIGKILL);
     assert_eq!(reason(&given_up(&tree).await), "bad_working_directory");
     tree.stop().await;
 }
@@ -215,7 +213,9 @@ async fn f27_a_missing_working_directory_is_told_before_anything_is_launched() {
 async fn f31_a_fork_that_fails_is_a_failed_start_and_no_panic() {
     const NOBODY_ELSE: u32 = 54_321;
     if !nix::unistd::geteuid().is_root() || !Path::new("/usr/bin/prlimit").exists() {
-        support::say("skipped: needs prlimit, and root to run it as a user of its own: the limit counts per user");
+        crate::support::say(
+            "skipped: needs prlimit, and root to run it as a user of its own: the limit counts per user",
+        );
         return;
     }
     let tree = Setup::scripted(&["ok"])
@@ -226,7 +226,7 @@ async fn f31_a_fork_that_fails_is_a_failed_start_and_no_panic() {
         .start();
     let server = tree.ready(1).await.process_pid.expect("it serves");
     limit_processes(&tree, "1:", NOBODY_ELSE);
-    support::send(server, Signal::SIGKILL);
+    crate::support::send(server, Signal::SIGKILL);
     let starved = tree
         .until("short of processes", |it| {
             it.last_exit.as_ref().is_some_and(|exit| exit.reason == "out_of_resources") && it.restart_count >= 3

@@ -1,14 +1,12 @@
 //! Ends that are wanted: what becomes of those who wait and of those who are being served.
 
-mod support;
-
 use std::os::unix::process::ExitStatusExt as _;
 
+use crate::support::Setup;
+use crate::support::gateway::{End, count, eventually, plain, sampled, streamed};
 use futures_util::future::join_all;
 use mlx_tree_control::Verb;
 use nix::sys::signal::Signal;
-use support::Setup;
-use support::gateway::{End, count, eventually, plain, sampled, streamed};
 use tokio::net::TcpStream;
 
 #[tokio::test]
@@ -64,7 +62,7 @@ async fn f49_a_second_signal_ends_it_at_once() {
     tree.signal(Signal::SIGTERM);
     let status = tree.ended().await;
     assert_eq!((status.code(), status.signal()), (Some(143), None), "{}", tree.log());
-    support::gone(server, support::PATIENCE).await;
+    crate::support::gone(server, crate::support::PATIENCE).await;
     let answer = stream.answer().await;
     assert!(answer.end == End::Cut && !answer.is_success(), "{answer:#?}");
 }
@@ -81,7 +79,7 @@ async fn a_restart_that_an_operator_wants_is_noticed_by_nobody_who_has_not_seen_
     }
     tree.gateway_until("full", |it| (it.in_flight, it.queued) == (2, 4)).await;
     tree.perform(Verb::Restart).await.expect("it restarts");
-    let answers = join_all(calls.into_iter().map(support::gateway::Call::answer)).await;
+    let answers = join_all(calls.into_iter().map(crate::support::gateway::Call::answer)).await;
     let attempts: Vec<u64> = answers.iter().map(|answer| (answer.whole(), answer.attempts()).1).collect();
     assert_eq!(attempts.iter().filter(|attempts| **attempts == 2).count(), 2, "{attempts:?}");
     assert_eq!(attempts.iter().filter(|attempts| **attempts == 1).count(), 4, "{attempts:?}");
@@ -143,6 +141,6 @@ async fn when_an_operator_stops_the_server_everybody_is_told() {
     gateway.ask(&plain("fourteen")).await.refused(503, "backend_stopped");
     tree.balanced().await;
     tree.perform(Verb::Start).await.expect("it starts");
-    gateway.ask(&support::gateway::with(plain("fifteen"), "max_tokens", 3)).await.whole();
+    gateway.ask(&crate::support::gateway::with(plain("fifteen"), "max_tokens", 3)).await.whole();
     tree.stop().await;
 }

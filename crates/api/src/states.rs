@@ -60,6 +60,9 @@ words! {
         Busy = "busy",
         /// Ready by its own word, but a stall or missed checks put that in doubt.
         Suspect = "suspect",
+        /// Ready, gets nothing new, and ends what it works on: a restart or a stop is planned, or another server waits for its
+        /// memory.
+        Draining = "draining",
         /// The process is being ended.
         Stopping = "stopping",
         /// Down, waiting for its backoff to pass.
@@ -79,7 +82,7 @@ impl Phase {
     pub const fn state(self) -> ServerState {
         match self {
             Self::Starting | Self::Loading => ServerState::Starting,
-            Self::Ready | Self::Busy | Self::Suspect => ServerState::Running,
+            Self::Ready | Self::Busy | Self::Suspect | Self::Draining => ServerState::Running,
             Self::Stopping => ServerState::Stopping,
             Self::Backoff => ServerState::Restarting,
             Self::Suspended => ServerState::Suspended,

@@ -10,7 +10,8 @@
 //!        │ the limit,   │ ◀─────────────────── │              │  (a breaker without a known end: everybody)
 //!        │ others wait  │  Ready: oldest first │              │  Asleep: the tree is told that it is wanted
 //!        └──────┬───────┘                      └──────┬───────┘
-//!               │ Draining: what is in flight ends    │ Stopped, Draining
+//!               │ Finishing, Draining:                │ Stopped, Finishing, Draining
+//!               │ what is in flight ends              │
 //!               ▼                                     ▼
 //!        ┌────────────────────────────────────────────────────┐
 //!        │ SHUT   those who wait are told, newcomers as well  │   (Ready, Restarting … open or hold it again)

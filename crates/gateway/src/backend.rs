@@ -38,10 +38,18 @@ pub enum BackendState {
         /// Why it opened.
         reason: Arc<str>,
     },
-    /// It serves what it has and gets nothing new: another server waits for its memory. Its gate is holding.
+    /// It serves what it has and gets nothing new for now: another server waits for its memory, or it is about to be restarted.
+    /// Its gate is holding.
     Yielding {
         /// Where it serves.
         address: SocketAddr,
+        /// Why, in one line.
+        reason: Arc<str>,
+    },
+    /// It serves what it has, and is stopped then. Its gate is shut.
+    Finishing {
+        /// Why, in one line.
+        reason: Arc<str>,
     },
     /// It was told to go, and comes back: a restart that somebody has asked for. Its gate is holding.
     Recycling {
@@ -67,7 +75,8 @@ pub trait Observer: Send + Sync + 'static {
     /// A request waits for `server`, which is asleep.
     fn wanted(&self, server: &str);
 
-    /// A request is sent to `server`; what is returned is dropped when it has left. Keeps the server from being put to sleep.
+    /// A request may be sent to `server` from now on; what is returned is dropped when it has left. Keeps the server from being
+    /// put to sleep, and from being ended as long as a drain may take. Called under the lock of the server's gate.
     fn in_use(&self, server: &str) -> Option<Box<dyn Send + Sync>> {
         let _ = server;
         None

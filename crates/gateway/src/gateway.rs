@@ -140,6 +140,14 @@ impl Gateway {
         self.routes.iter().map(|(server, route)| (&**server, route.gate.snapshot()))
     }
 
+    /// Brings the gate of `server` up to date. When this has returned, whoever was let in by what was known before counts as in
+    /// use, and nobody else will be.
+    pub fn catch_up(&self, server: &str) {
+        if let Some(route) = self.routes.get(server) {
+            let _ = route.gate.snapshot();
+        }
+    }
+
     /// Ends what is in flight, telling each client so, until [`Gateway::reopen`]. What waits is not concerned.
     pub fn end_now(&self) {
         self.ending.send_replace(Ending::Now);

@@ -218,6 +218,7 @@ pub(crate) fn recipe(
         start_timeout: server.start_timeout,
         grace: Grace::new(settings.shutdown.grace),
         hung_grace: Grace::new(settings.shutdown.hung_grace),
+        drain: settings.shutdown.drain,
         probe_timeout: settings.health.timeout,
         restart: match settings.restart.policy {
             RestartMode::Permanent => Restart::Permanent,

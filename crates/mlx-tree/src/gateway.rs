@@ -15,7 +15,7 @@ mod window;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use mlx_tree_gateway::admission::Limits;
@@ -70,6 +70,7 @@ pub(crate) struct Planned {
 /// What ties a gateway to its tree, once that runs.
 pub(crate) struct Link {
     backends: Vec<watch::Sender<Backend>>,
+    gateway: Weak<Gateway>,
     observer: Arc<TreeObserver>,
 }
 
@@ -151,6 +152,7 @@ impl Planned {
             observer: observer.clone(),
         };
         let gateway = Arc::new(Gateway::new(plan));
+        let behind = Arc::downgrade(&gateway);
         let door = Arc::new(door);
         let window = Window::new(Arc::clone(&gateway), Arc::clone(&door));
         let parts = Arc::new(Parts {
@@ -164,7 +166,7 @@ impl Planned {
             .backoff(Backoff::default())
             .shutdown(Shutdown::Timeout(settings.shutdown.drain + SLACK));
         let children = std::iter::once(child).chain(worker).collect();
-        Ok(Self { children, link: Link { backends, observer }, window })
+        Ok(Self { children, link: Link { backends, gateway: behind, observer }, window })
     }
 }
 
@@ -174,7 +176,7 @@ impl Link {
     /// Ties the gateway to `tree`, which has been started with its child.
     pub(crate) fn tie(self, tree: &Tree) {
         self.observer.tie(tree);
-        feed::start(self.backends, tree);
+        feed::start(self.backends, &self.gateway, tree);
     }
 }
 

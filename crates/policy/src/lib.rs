@@ -23,6 +23,7 @@
 //! | how many restarts within a time | [`Intensity`], through [`Decide::with_limit`] |
 //! | all of it, with a breaker and a journal | [`RestartPolicy`] |
 //! | who may be in memory together | [`residency::Residency`] |
+//! | how a server ends that is told to | [`drain::Drain`] |
 //!
 //! `docs/COMING_FROM.md` maps the words of OTP, Akka, Kubernetes and systemd to these.
 
@@ -30,6 +31,7 @@ mod backoff;
 mod backoff_policy;
 mod breaker;
 mod decide;
+pub mod drain;
 mod ending;
 mod exit_rules;
 mod exit_set;

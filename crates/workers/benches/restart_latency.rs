@@ -158,6 +158,7 @@ fn plan(command: &[String]) -> Plan {
                 start_timeout: hour,
                 grace: Grace::new(Duration::from_secs(1)),
                 hung_grace: Grace::new(Duration::from_secs(1)),
+                drain: Duration::ZERO,
                 probe_timeout: hour,
                 restart: Restart::Permanent,
             }),

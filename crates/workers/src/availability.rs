@@ -13,12 +13,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use mlx_tree_policy::drain::Aim;
 use mlx_tree_policy::{BreakerState, Monotonic, RestartSnapshot};
 use mlx_tree_supervision::{ChildState, ChildStatus, Restart};
 use tokio::time::Instant;
 
 use crate::clock::Clock;
 use crate::server::{ServerPhase, ServerView};
+use crate::tree::Planned;
 
 /// Whether a server can be used, as of now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,10 +41,19 @@ pub enum Reach {
         /// Here.
         address: SocketAddr,
     },
-    /// It serves what it has, and gets nothing new: another server waits for its memory.
+    /// It serves what it has, and gets nothing new for now: another server waits for its memory, or it is about to be restarted.
     Yielding {
         /// Here.
         address: SocketAddr,
+        /// Why, in one line.
+        reason: Arc<str>,
+    },
+    /// It serves what it has, and is stopped then.
+    Finishing {
+        /// Here.
+        address: SocketAddr,
+        /// Why, in one line.
+        reason: Arc<str>,
     },
     /// It is being started.
     Starting {
@@ -51,9 +62,9 @@ pub enum Reach {
         /// Why there was a start, in one line.
         reason: Arc<str>,
     },
-    /// It was told to go, and comes back: a restart that somebody has asked for.
+    /// It was told to go, and comes back: a planned restart.
     Recycling {
-        /// Who has asked, in one line.
+        /// Who has asked for it and why, in one line.
         reason: Arc<str>,
     },
     /// It is down, and will be started by itself.
@@ -104,10 +115,13 @@ pub(crate) enum Turn {
 }
 
 /// What is said of a server that an operator has stopped.
-const STOPPED: &str = "stopped by an operator";
+pub(crate) const STOPPED: &str = "stopped by an operator";
 
-/// What is said of a server that an operator has told to restart.
-const RESTARTED: &str = "an operator restarts it";
+/// What is said of a server that is down and is started for somebody.
+const COMING: &str = "it is being started";
+
+/// What is said of a server that gives way to another one.
+const GIVES_WAY: &str = "it gives its memory to another server";
 
 /// What is known when it is judged.
 pub(crate) struct Facts<'a> {
@@ -116,6 +130,7 @@ pub(crate) struct Facts<'a> {
     pub(crate) gate: &'a RestartSnapshot,
     pub(crate) wish: Wish,
     pub(crate) turn: Turn,
+    pub(crate) planned: Option<&'a Planned>,
     pub(crate) restart: Restart,
     /// When the present incarnation began to start.
     pub(crate) since: Instant,
@@ -141,6 +156,7 @@ impl Availability {
             Reach::Waiting { until, .. } | Reach::BreakerOpen { until, .. } => until.map(|until| until + takes),
             Reach::Ready { .. }
             | Reach::Yielding { .. }
+            | Reach::Finishing { .. }
             | Reach::Recycling { .. }
             | Reach::Asleep
             | Reach::Stopped { .. }
@@ -176,10 +192,7 @@ impl Facts<'_> {
         let current = self.view.epoch == child.epoch.get();
         let address = self.view.url.as_deref().and_then(|url| url.strip_prefix("http://")?.parse().ok());
         match (self.view.phase, address) {
-            (ServerPhase::Ready { .. }, Some(address)) if current => match self.turn {
-                Turn::Keeps => Reach::Ready { address },
-                Turn::Yields => Reach::Yielding { address },
-            },
+            (ServerPhase::Ready { .. }, Some(address)) if current => self.serving(address),
             // It has been given up, or has just ended, and the supervisor does not know of it yet.
             (ServerPhase::Stopping, _) if current => self.going("it does not answer and is being ended"),
             (ServerPhase::Absent, _) if current => self.going("it went down"),
@@ -187,11 +200,25 @@ impl Facts<'_> {
         }
     }
 
+    fn serving(&self, address: SocketAddr) -> Reach {
+        match (self.planned, self.turn) {
+            (Some(planned), _) => {
+                let reason = Arc::clone(&planned.reason);
+                match planned.drain.aim() {
+                    Aim::Stop => Reach::Finishing { address, reason },
+                    Aim::Restart => Reach::Yielding { address, reason },
+                }
+            }
+            (None, Turn::Yields) => Reach::Yielding { address, reason: GIVES_WAY.into() },
+            (None, Turn::Keeps) => Reach::Ready { address },
+        }
+    }
+
     /// On its way down: because somebody wishes so, or `by_itself`.
     fn going(&self, by_itself: &str) -> Reach {
         match self.wish {
             Wish::Run => Reach::Waiting { until: None, reason: by_itself.into() },
-            Wish::Restart => Reach::Recycling { reason: RESTARTED.into() },
+            Wish::Restart => self.coming(),
             Wish::Sleep => Reach::Asleep,
             Wish::Stop => Reach::Stopped { reason: STOPPED.into() },
         }
@@ -200,7 +227,7 @@ impl Facts<'_> {
     fn down(&self, child: &ChildStatus, by_itself: &str) -> Reach {
         match self.wish {
             Wish::Stop => Reach::Stopped { reason: STOPPED.into() },
-            Wish::Restart => Reach::Recycling { reason: RESTARTED.into() },
+            Wish::Restart => self.coming(),
             Wish::Sleep => match &self.gate.breaker {
                 BreakerState::Open { until, reason, .. } if until.is_none_or(|until| until > self.clock.now()) => {
                     self.open(*until, &reason.to_string())
@@ -212,6 +239,11 @@ impl Facts<'_> {
             }
             Wish::Run => Reach::Stopped { reason: by_itself.into() },
         }
+    }
+
+    /// It is down because somebody wants it up again.
+    fn coming(&self) -> Reach {
+        Reach::Recycling { reason: self.planned.map_or_else(|| COMING.into(), |planned| Arc::clone(&planned.reason)) }
     }
 
     fn held(&self, why: &str) -> Reach {

@@ -255,7 +255,7 @@ impl Server {
         };
         let gone = |place| if process { Place::Coming } else { place };
         match self.reach_now() {
-            Reach::Ready { .. } | Reach::Yielding { .. } => match view {
+            Reach::Ready { .. } | Reach::Yielding { .. } | Reach::Finishing { .. } => match view {
                 ServerPhase::Ready { since } => Place::There { since },
                 ServerPhase::Absent | ServerPhase::Starting | ServerPhase::Loading | ServerPhase::Stopping => {
                     Place::Coming

@@ -88,9 +88,9 @@ pub enum Hindrance {
     /// It is being started because it is wanted.
     #[error("the server was asleep and is being started")]
     Asleep,
-    /// It gives way to another one.
-    #[error("the server was giving its memory to another one")]
-    Yielding,
+    /// It gets nothing new for now.
+    #[error("the server was finishing what it had ({0})")]
+    Yielding(Arc<str>),
     /// It takes no requests any more.
     #[error("the server takes no requests")]
     Shut,

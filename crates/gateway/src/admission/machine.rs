@@ -285,9 +285,9 @@ impl Admission {
             BackendState::Restarting { reason, .. } => Hindrance::Restarting(reason.clone()),
             BackendState::BreakerOpen { reason, .. } => Hindrance::CircuitOpen(reason.clone()),
             BackendState::Asleep => Hindrance::Asleep,
-            BackendState::Yielding { .. } => Hindrance::Yielding,
+            BackendState::Yielding { reason, .. } => Hindrance::Yielding(reason.clone()),
             BackendState::Recycling { reason } => Hindrance::Restarting(reason.clone()),
-            BackendState::Stopped { .. } | BackendState::Draining => Hindrance::Shut,
+            BackendState::Stopped { .. } | BackendState::Finishing { .. } | BackendState::Draining => Hindrance::Shut,
         };
         let (waited, retry_after) = (now.duration_since(waiting.since), self.again(now));
         Denied::TimedOut { waited, hindrance, retry_after }

@@ -79,8 +79,6 @@ struct Held {
     permit: Option<Permit>,
     grace: Duration,
     ending: watch::Receiver<Ending>,
-    /// Keeps the server from being put to sleep meanwhile.
-    _use: Option<Box<dyn Send + Sync>>,
 }
 
 /// Begins an attempt: resolves when there is something of an answer.
@@ -108,12 +106,7 @@ async fn open(
     permit: Permit,
     visit: &mut Visit,
 ) -> Result<(First, Line), Fault> {
-    let mut held = Held {
-        permit: Some(permit),
-        grace: Duration::MAX,
-        ending: common.ending.clone(),
-        _use: common.observer.in_use(&route.server),
-    };
+    let mut held = Held { permit: Some(permit), grace: Duration::MAX, ending: common.ending.clone() };
     let connection = connect(&mut held).await?;
     let accept = match ask.wire {
         Wire::Stream => Accept::Events,

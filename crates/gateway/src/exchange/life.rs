@@ -195,16 +195,15 @@ impl Life {
     fn note_a_hold(&self) {
         let (epoch, reason) = match &*self.route.backend.borrow() {
             crate::Backend { state: BackendState::Ready { .. } | BackendState::Draining, .. } => return,
-            crate::Backend { epoch, state: BackendState::Yielding { .. } } => {
-                (*epoch, "it gives its memory to another server".to_owned())
-            }
             crate::Backend { epoch, state: BackendState::Asleep } => (*epoch, "it is asleep".to_owned()),
             crate::Backend {
                 epoch,
                 state:
                     BackendState::Restarting { reason, .. }
                     | BackendState::BreakerOpen { reason, .. }
+                    | BackendState::Yielding { reason, .. }
                     | BackendState::Recycling { reason }
+                    | BackendState::Finishing { reason }
                     | BackendState::Stopped { reason },
             } => (*epoch, reason.to_string()),
         };

@@ -20,7 +20,7 @@ pub(super) fn answer(common: &Common, route: &Route) -> Response<Body> {
     let (served, word, reason) = match &state {
         BackendState::Ready { .. } => (room, "ready", if room { "" } else { "the queue is full" }),
         BackendState::Recycling { reason } => (room, "restarting", &**reason),
-        BackendState::Yielding { .. } => (room, "yielding", "it gives its memory to another server"),
+        BackendState::Yielding { reason, .. } => (room, "yielding", &**reason),
         BackendState::Asleep => (true, "asleep", "it is started when it is asked"),
         BackendState::Restarting { ready_at, reason } => (room && in_time(*ready_at), "restarting", &**reason),
         // Without an estimate an open breaker may stay so.
@@ -28,6 +28,7 @@ pub(super) fn answer(common: &Common, route: &Route) -> Response<Body> {
             (room && ready_at.is_some() && in_time(*ready_at), "breaker_open", &**reason)
         }
         BackendState::Stopped { reason } => (false, "stopped", &**reason),
+        BackendState::Finishing { reason } => (false, "stopping", &**reason),
         BackendState::Draining => (false, "draining", "mlx-tree is ending"),
     };
     let status = if served { "ok" } else { "unavailable" };

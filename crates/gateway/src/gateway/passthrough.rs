@@ -50,8 +50,6 @@ async fn pass(
     let deadline = Instant::now() + common.hold_budget;
     let entry = Entry { client: incoming.client.into(), deadline, arrived: None, standing: Standing::Fresh };
     let permit = route.gate.enter(entry).await?;
-    // It is not put to sleep meanwhile.
-    let _use = common.observer.in_use(&route.server);
     let connection =
         upstream::connect(permit.address(), common.stall_timeout).await.map_err(|why| crashed(&why.to_string()))?;
     let mut visit = Visit::new(common.observer.clone(), route.server.clone(), permit.epoch(), incoming.id);

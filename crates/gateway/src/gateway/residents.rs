@@ -17,7 +17,7 @@ pub(super) fn running<'a>(catalogue: &Catalogue, route_of: impl Fn(&str) -> Opti
             BackendState::Restarting { .. } | BackendState::Recycling { .. } | BackendState::BreakerOpen { .. } => {
                 "starting"
             }
-            BackendState::Draining => "stopping",
+            BackendState::Finishing { .. } | BackendState::Draining => "stopping",
             BackendState::Asleep | BackendState::Stopped { .. } => return None,
         })
     };

@@ -64,6 +64,7 @@ const fn word(state: &BackendState) -> &'static str {
         BackendState::BreakerOpen { .. } => "breaker_open",
         BackendState::Recycling { .. } => "restarting",
         BackendState::Yielding { .. } => "yielding",
+        BackendState::Finishing { .. } => "stopping",
         BackendState::Asleep => "asleep",
         BackendState::Stopped { .. } => "stopped",
         BackendState::Draining => "draining",
@@ -76,6 +77,7 @@ fn ready_in(state: &BackendState, now: Instant) -> Option<u64> {
         BackendState::Ready { .. } => now,
         BackendState::Recycling { .. }
         | BackendState::Yielding { .. }
+        | BackendState::Finishing { .. }
         | BackendState::Asleep
         | BackendState::Stopped { .. }
         | BackendState::Draining => return None,

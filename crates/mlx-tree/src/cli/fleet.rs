@@ -13,6 +13,7 @@ enum Each {
     Start,
     Stop,
     Restart,
+    Drain,
     Reset,
 }
 
@@ -23,7 +24,10 @@ pub(crate) async fn perform(tree: &Tree, verb: Verb) -> Option<Result<Done, Refu
         Verb::Stop => (Each::Stop, "are stopped; `mlx-tree start` lets them run again"),
         Verb::Restart => (Each::Restart, "have been restarted; those that sleep go on sleeping"),
         Verb::Reset => (Each::Reset, "have a clean record"),
-        Verb::Drain | Verb::Reload | Verb::Shutdown => return None,
+        Verb::Drain => {
+            (Each::Drain, "have finished what they had, and are stopped; `mlx-tree start` lets them run again")
+        }
+        Verb::Reload | Verb::Shutdown => return None,
     };
     let count = tree.servers().len();
     let mut under_way = JoinSet::new();
@@ -49,6 +53,7 @@ async fn carry_out(each: Each, server: &ServerHandle) -> Result<(), VerbError> {
         Each::Start => server.allow().await,
         Each::Stop => server.stop().await,
         Each::Restart => server.restart_if_up().await,
+        Each::Drain => server.drain().await,
         Each::Reset => {
             server.reset().await;
             Ok(())

@@ -49,7 +49,7 @@ pub(crate) fn picture(status: &Status, language: Language) -> String {
 fn headline(status: &Status, language: Language) -> String {
     let url = status.gateway.as_ref().map(|gateway| &gateway.url).or(status.server.url.as_ref());
     let what = match (url, status.phase) {
-        (Some(url), Phase::Ready | Phase::Busy | Phase::Suspect) => {
+        (Some(url), Phase::Ready | Phase::Busy | Phase::Suspect | Phase::Draining) => {
             format!("{} {url}", language.pick("serves at", "отвечает по адресу"))
         }
         (_, phase) => said(phase, language).to_owned(),
@@ -60,6 +60,9 @@ fn headline(status: &Status, language: Language) -> String {
         Phase::Ready => what,
         Phase::Busy => format!("{what}, {}: {reason}", language.pick("busy", "занят")),
         Phase::Suspect => format!("{what}, {}: {reason}", language.pick("in doubt", "под сомнением")),
+        Phase::Draining => {
+            format!("{what}, {}: {reason}", language.pick("but nothing new", "но новых запросов не получает"))
+        }
         Phase::Starting | Phase::Loading => format!("{what}, {reason}"),
         Phase::Backoff | Phase::Suspended | Phase::Stopping | Phase::Stopped | Phase::Failed => {
             format!("{what}: {reason}")
@@ -72,7 +75,7 @@ fn said(phase: Phase, language: Language) -> &'static str {
     match phase {
         Phase::Starting => language.pick("is being started", "запускается"),
         Phase::Loading => language.pick("is loading", "загружается"),
-        Phase::Ready | Phase::Busy | Phase::Suspect => language.pick("serves", "отвечает"),
+        Phase::Ready | Phase::Busy | Phase::Suspect | Phase::Draining => language.pick("serves", "отвечает"),
         Phase::Backoff => language.pick("is down", "не работает"),
         Phase::Suspended => language.pick("is down and held back", "не работает, запуски приостановлены"),
         Phase::Stopping => language.pick("is being stopped", "останавливается"),
@@ -154,7 +157,7 @@ fn gateway_details(status: &Status, language: Language) -> String {
 
 fn health_details(status: &Status, language: Language) -> String {
     match status.phase {
-        Phase::Ready | Phase::Busy | Phase::Suspect => {}
+        Phase::Ready | Phase::Busy | Phase::Suspect | Phase::Draining => {}
         Phase::Starting | Phase::Loading | Phase::Stopping | Phase::Backoff | Phase::Suspended => {
             return language.pick("waits until the server is ready", "ждёт готовности сервера").to_owned();
         }
@@ -236,6 +239,7 @@ const fn phase_mark(phase: Phase) -> &'static str {
         Phase::Busy => "🔥",
         Phase::Starting | Phase::Loading => "🚀",
         Phase::Suspect => "🤔",
+        Phase::Draining => "🚰",
         Phase::Backoff => "⏳",
         Phase::Suspended => "🔴",
         Phase::Stopping | Phase::Stopped => "🛑",

@@ -1,17 +1,25 @@
-//! From what the tree knows of a server to what the gateway goes by.
+//! From what the tree knows of a server to what the gateway goes by, and word back that it does.
 
-use mlx_tree_gateway::{Backend, BackendState};
+use std::sync::Weak;
+
+use mlx_tree_gateway::{Backend, BackendState, Gateway};
 use mlx_tree_workers::availability::{Availability, Reach};
-use mlx_tree_workers::tree::Tree;
+use mlx_tree_workers::tree::{ServerHandle, Tree};
 use tokio::sync::watch;
 
-/// Keeps `backends` up to date, in the order of the tree's servers, as long as anybody listens.
-pub(super) fn start(backends: Vec<watch::Sender<Backend>>, tree: &Tree) {
+/// Keeps `backends`, by which `gateway` goes, up to date, in the order of the tree's servers, as long as anybody listens.
+pub(super) fn start(backends: Vec<watch::Sender<Backend>>, gateway: &Weak<Gateway>, tree: &Tree) {
     for (sender, server) in backends.into_iter().zip(tree.servers()) {
-        let mut availability = server.availability();
+        let (gateway, server) = (Weak::clone(gateway), Forwarded(server.clone()));
+        let mut availability = server.0.availability();
         tokio::spawn(async move {
             loop {
-                sender.send_replace(backend(&availability.borrow_and_update()));
+                let known = availability.borrow_and_update().clone();
+                sender.send_replace(backend(&known));
+                if let Some(gateway) = gateway.upgrade() {
+                    gateway.catch_up(server.0.name());
+                }
+                server.0.heeds(known);
                 tokio::select! {
                     changed = availability.changed() => if changed.is_err() {
                         return;
@@ -20,6 +28,15 @@ pub(super) fn start(backends: Vec<watch::Sender<Backend>>, tree: &Tree) {
                 }
             }
         });
+    }
+}
+
+/// A server to which requests are forwarded, until this is dropped.
+struct Forwarded(ServerHandle);
+
+impl Drop for Forwarded {
+    fn drop(&mut self) {
+        self.0.heeds_nothing();
     }
 }
 
@@ -34,7 +51,8 @@ fn backend(known: &Availability) -> Backend {
         Reach::BreakerOpen { reason, .. } => BackendState::BreakerOpen { ready_at, reason: reason.clone() },
         Reach::Asleep => BackendState::Asleep,
         Reach::Stopped { reason } => BackendState::Stopped { reason: reason.clone() },
-        Reach::Yielding { address } => BackendState::Yielding { address: *address },
+        Reach::Yielding { address, reason } => BackendState::Yielding { address: *address, reason: reason.clone() },
+        Reach::Finishing { reason, .. } => BackendState::Finishing { reason: reason.clone() },
         Reach::Draining => BackendState::Draining,
     };
     Backend { epoch: known.epoch, state }

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use mlx_tree_api::{Kind, Sample};
 use mlx_tree_gateway::Observer;
 use mlx_tree_workers::bus::Bus;
-use mlx_tree_workers::tree::{ServerHandle, Start, Tree};
+use mlx_tree_workers::tree::{ServerHandle, Tree};
 
 use super::GATEWAY;
 
@@ -48,12 +48,7 @@ impl Observer for TreeObserver {
     }
 
     fn in_use(&self, server: &str) -> Option<Box<dyn Send + Sync>> {
-        let server = self.server(server)?;
-        match server.start_mode() {
-            // It is never put to sleep, so nobody counts.
-            Start::Always => None,
-            Start::Preload | Start::OnDemand => Some(Box::new(server.activity().begin())),
-        }
+        Some(Box::new(self.server(server)?.activity().begin()))
     }
 
     fn unload(&self, server: &str) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>> {

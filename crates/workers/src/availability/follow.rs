@@ -15,6 +15,7 @@ pub(crate) async fn follow(server: Arc<Server>, root: SupervisorHandle) {
     let (mut home, mut whole) = (server.home.subscribe(), root.status());
     let (mut view, mut gate) = (server.blueprint.view.subscribe(), server.gate.watch());
     let (mut wish, mut turn) = (server.wish.subscribe(), server.turn.subscribe());
+    let mut planned = server.planned.subscribe();
     let (mut epoch, mut since) = (0, Instant::now());
     let mut ended = false;
     while !ended {
@@ -24,6 +25,7 @@ pub(crate) async fn follow(server: Arc<Server>, root: SupervisorHandle) {
             let phase = whole.borrow_and_update().phase;
             let reach = {
                 let (view, gate) = (view.borrow_and_update().clone(), gate.borrow_and_update().clone());
+                let planned = planned.borrow_and_update().clone();
                 let child = seen.as_ref().and_then(|status| status.child(SERVER));
                 let latest = child.map_or(0, |child| child.epoch.get()).max(view.epoch);
                 if latest != epoch {
@@ -35,6 +37,7 @@ pub(crate) async fn follow(server: Arc<Server>, root: SupervisorHandle) {
                     gate: &gate,
                     wish: *wish.borrow_and_update(),
                     turn: *turn.borrow_and_update(),
+                    planned: planned.as_ref(),
                     restart: server.blueprint.recipes.newest().restart,
                     since,
                     clock: server.blueprint.clock,
@@ -56,6 +59,7 @@ pub(crate) async fn follow(server: Arc<Server>, root: SupervisorHandle) {
                 _ = gate.changed() => {}
                 _ = wish.changed() => {}
                 _ = turn.changed() => {}
+                _ = planned.changed() => {}
                 changed = whole.changed() => if changed.is_err() {
                     ended = true;
                     break;

@@ -3,6 +3,7 @@
 use super::*;
 use std::sync::Arc;
 
+use mlx_tree_policy::drain::{Drain, Stand, Word};
 use mlx_tree_policy::{Trip, TripCause};
 use mlx_tree_supervision::{ChildKind, Epoch};
 
@@ -35,6 +36,7 @@ struct Case {
     seen: u64,
     wish: Wish,
     turn: Turn,
+    planned: Option<Planned>,
     breaker: BreakerState,
 }
 
@@ -42,7 +44,7 @@ const READY: ServerPhase = ServerPhase::Ready { since: Monotonic::ORIGIN };
 
 impl Case {
     fn of(child: ChildState, phase: ServerPhase) -> Self {
-        Self { child, phase, seen: 2, wish: Wish::Run, turn: Turn::Keeps, breaker: BreakerState::Closed }
+        Self { child, phase, seen: 2, wish: Wish::Run, turn: Turn::Keeps, planned: None, breaker: BreakerState::Closed }
     }
 
     fn down(wish: Wish) -> Self {
@@ -62,6 +64,7 @@ impl Case {
             gate,
             wish: self.wish,
             turn: self.turn,
+            planned: self.planned.as_ref(),
             restart: Restart::Permanent,
             since: Instant::now(),
             clock: Clock::since_boot(),
@@ -75,9 +78,23 @@ async fn a_server_is_ready_only_when_its_own_incarnation_says_so() {
     let address = "127.0.0.1:9".parse().expect("an address");
     assert_eq!(Case::of(ChildState::Ready, READY).judge(), Reach::Ready { address });
     let yields = Case { turn: Turn::Yields, ..Case::of(ChildState::Ready, READY) };
-    assert_eq!(yields.judge(), Reach::Yielding { address });
+    assert_eq!(yields.judge(), Reach::Yielding { address, reason: GIVES_WAY.into() });
     let reach = Case { seen: 1, ..Case::of(ChildState::Starting, READY) }.judge();
     assert!(matches!(reach, Reach::Starting { .. }), "{reach:?}: what the one before it said does not count");
+}
+
+#[tokio::test]
+async fn one_that_is_to_end_gets_nothing_new_and_newcomers_wait_only_if_it_comes_back() {
+    let planned = |word| {
+        let drain = Drain::begin(word, Stand::Serving, Duration::from_secs(30), Monotonic::ORIGIN);
+        Some(Planned { number: 0, drain: drain.expect("it serves"), reason: "so".into(), epoch: 2 })
+    };
+    let (address, reason) = ("127.0.0.1:9".parse().expect("an address"), Arc::<str>::from("so"));
+    let case = |word| Case { planned: planned(word), ..Case::of(ChildState::Ready, READY) };
+    assert_eq!(case(Word::Restart).judge(), Reach::Yielding { address, reason: Arc::clone(&reason) });
+    assert_eq!(case(Word::Drain).judge(), Reach::Finishing { address, reason: Arc::clone(&reason) });
+    let between = Case { planned: planned(Word::Restart), ..Case::down(Wish::Restart) };
+    assert_eq!(between.judge(), Reach::Recycling { reason }, "and it is said why until it is there again");
 }
 
 #[tokio::test]

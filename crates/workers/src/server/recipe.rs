@@ -49,6 +49,8 @@ pub struct Recipe {
     pub grace: Grace,
     /// Between TERM and KILL of a server that has stopped answering.
     pub hung_grace: Grace,
+    /// How long a planned end waits for what it works on.
+    pub drain: Duration,
     /// One probe.
     pub probe_timeout: Duration,
     /// Which exits call for a restart.

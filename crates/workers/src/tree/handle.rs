@@ -139,6 +139,14 @@ impl Tree {
         self.default_server().restart().await
     }
 
+    /// Lets the default server finish what it works on, and stops it; see [`ServerHandle::drain`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn drain_server(&self) -> Result<(), VerbError> {
+        self.default_server().drain().await
+    }
+
     /// Forgets the failures of the default server; see [`ServerHandle::reset`].
     pub async fn reset(&self) {
         self.default_server().reset().await;

@@ -1,8 +1,12 @@
 //! One server of a running tree, for those who hold it: what it is, how it stands, and what an operator can have done.
 
+mod planned;
 mod verbs;
 
+pub(crate) use planned::{Heeded, Planned};
+
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use mlx_tree_api::ServerStatus;
@@ -45,6 +49,9 @@ pub enum VerbError {
     /// It is kept in memory, whoever may want it to sleep.
     #[error("the server is always there, and is not put to sleep")]
     Kept,
+    /// Somebody wanted it running meanwhile.
+    #[error("the server was wanted running meanwhile")]
+    Overtaken,
     /// KILL does not end it.
     #[error("the server does not end: it hangs in the kernel")]
     Stuck,
@@ -69,6 +76,11 @@ pub(crate) struct Server {
     pub(crate) home: watch::Sender<Option<SupervisorHandle>>,
     pub(crate) wish: watch::Sender<Wish>,
     pub(crate) turn: watch::Sender<Turn>,
+    /// The planned end that is under way.
+    pub(crate) planned: watch::Sender<Option<Planned>>,
+    /// How many planned ends there have been.
+    plans: AtomicU64,
+    pub(crate) heeded: watch::Sender<Heeded>,
     /// When somebody last asked for it.
     pub(crate) wanted: watch::Sender<Option<Instant>>,
     pub(crate) availability: watch::Sender<Availability>,
@@ -108,6 +120,9 @@ impl Server {
             home: watch::Sender::new(None),
             wish: watch::Sender::new(wish),
             turn: watch::Sender::new(Turn::Keeps),
+            planned: watch::Sender::new(None),
+            plans: AtomicU64::new(0),
+            heeded: watch::Sender::new(Heeded::ByNobody),
             wanted: watch::Sender::new(wanted),
             availability: watch::Sender::new(Availability::unknown()),
             shown: watch::Sender::new(shown),
@@ -122,12 +137,14 @@ impl Server {
         let home = self.home.borrow().clone();
         let status = home.map(|home| Arc::clone(&home.status().borrow()));
         let (view, gate) = (self.blueprint.view.borrow().clone(), self.gate.snapshot());
+        let planned = self.planned.borrow().clone();
         availability::Facts {
             child: status.as_ref().and_then(|status| status.child(SERVER)),
             view: &view,
             gate: &gate,
             wish: *self.wish.borrow(),
             turn: *self.turn.borrow(),
+            planned: planned.as_ref(),
             restart: self.blueprint.recipes.newest().restart,
             since: Instant::now(),
             clock: self.blueprint.clock,

@@ -9,7 +9,7 @@ use mlx_tree_supervision::{ChildState, ChildStatus, ExitReason, Restart};
 
 use super::handle::Inner;
 use super::{Server, ServerHandle, Start};
-use crate::availability::Wish;
+use crate::availability::{Reach, Wish};
 use crate::clock::Clock;
 use crate::health::Standing;
 use crate::server::diagnosis::Ending;
@@ -86,7 +86,9 @@ pub(super) async fn of_server(server: &Server) -> api::ServerStatus {
     let watched = server.health.borrow().clone();
     let gate = server.gate.snapshot();
     let child = supervisor.as_ref().and_then(|supervisor| supervisor.child(SERVER));
+    let leaves = leaving(server);
     let phase = match phase_of(child.map(|child| &child.state), running_phase(&view, watched.standing)) {
+        api::Phase::Ready | api::Phase::Busy if leaves.is_some() => api::Phase::Draining,
         // Nobody will start it again by himself.
         api::Phase::Suspended if blueprint.recipes.newest().restart == Restart::Temporary => api::Phase::Failed,
         // A delay that an earlier run has left to us is kept by a suspension, and is a delay all the same.
@@ -109,10 +111,10 @@ pub(super) async fn of_server(server: &Server) -> api::ServerStatus {
         health_check_failures: watched.failures,
         circuit_breaker_state: breaker.state,
         phase,
-        reason: if asleep {
-            Some("asleep until a request asks for it".to_owned())
-        } else {
-            reason_of(phase, child, &breaker, watched.last_error.as_deref())
+        reason: match (phase, leaves) {
+            (api::Phase::Draining, Some(why)) => Some(why),
+            _ if asleep => Some("asleep until a request asks for it".to_owned()),
+            _ => reason_of(phase, child, &breaker, watched.last_error.as_deref()),
         },
         next_attempt_in_s: match phase {
             api::Phase::Backoff | api::Phase::Suspended => gate.next.map(|at| clock.seconds_until(at)),
@@ -148,6 +150,23 @@ pub(super) async fn of_server(server: &Server) -> api::ServerStatus {
     }
 }
 
+/// Why it gets nothing new while it serves, and how much it has.
+fn leaving(server: &Server) -> Option<String> {
+    let in_flight = server.activity.usage().in_flight;
+    match server.reach_now() {
+        Reach::Yielding { reason, .. } => Some(format!("{reason} (in flight: {in_flight})")),
+        Reach::Finishing { reason, .. } => Some(format!("{reason}, when it has finished (in flight: {in_flight})")),
+        Reach::Ready { .. }
+        | Reach::Starting { .. }
+        | Reach::Recycling { .. }
+        | Reach::Waiting { .. }
+        | Reach::BreakerOpen { .. }
+        | Reach::Asleep
+        | Reach::Stopped { .. }
+        | Reach::Draining => None,
+    }
+}
+
 fn running_phase(view: &ServerView, standing: Standing) -> api::Phase {
     match view.phase {
         ServerPhase::Absent | ServerPhase::Starting => api::Phase::Starting,
@@ -173,7 +192,7 @@ fn reason_of(
     let failure =
         || last.filter(|exit| matches!(exit, ExitReason::Failed(_) | ExitReason::Killed)).map(ToString::to_string);
     match phase {
-        api::Phase::Ready => None,
+        api::Phase::Ready | api::Phase::Draining => None,
         api::Phase::Starting | api::Phase::Loading => failure().map(|exit| format!("restarting after: {exit}")),
         api::Phase::Busy | api::Phase::Suspect => last_error.map(str::to_owned),
         // One that is held for an earlier run's failures has neither.

@@ -22,6 +22,8 @@ pub struct Permit {
     gate: Arc<Shared>,
     grant: Grant,
     state: State,
+    /// From the very moment in which it is let in, so that nobody takes a server for idle to which something is on its way.
+    _use: Option<Box<dyn Send + Sync>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -37,7 +39,10 @@ enum State {
 /// Whether `backend` works on what was sent to this incarnation.
 fn serves(backend: &Backend, epoch: u64) -> bool {
     match backend.state {
-        BackendState::Ready { .. } | BackendState::Yielding { .. } | BackendState::Draining => backend.epoch == epoch,
+        BackendState::Ready { .. }
+        | BackendState::Yielding { .. }
+        | BackendState::Finishing { .. }
+        | BackendState::Draining => backend.epoch == epoch,
         BackendState::Restarting { .. }
         | BackendState::BreakerOpen { .. }
         | BackendState::Recycling { .. }
@@ -49,8 +54,9 @@ fn serves(backend: &Backend, epoch: u64) -> bool {
 // === impl Permit ===
 
 impl Permit {
-    pub(super) const fn new(gate: Arc<Shared>, grant: Grant) -> Self {
-        Self { gate, grant, state: State::Fresh }
+    pub(super) fn new(gate: Arc<Shared>, grant: Grant) -> Self {
+        let in_use = gate.observer.in_use(&gate.server);
+        Self { gate, grant, state: State::Fresh, _use: in_use }
     }
 
     /// Marks it as taken: from now on something may have been sent.

@@ -29,7 +29,10 @@ pub enum End {
 /// The incarnation that works on what is in flight, if there is one.
 fn serving(backend: &Backend) -> Option<u64> {
     match backend.state {
-        BackendState::Ready { .. } | BackendState::Yielding { .. } | BackendState::Draining => Some(backend.epoch),
+        BackendState::Ready { .. }
+        | BackendState::Yielding { .. }
+        | BackendState::Finishing { .. }
+        | BackendState::Draining => Some(backend.epoch),
         BackendState::Restarting { .. }
         | BackendState::BreakerOpen { .. }
         | BackendState::Recycling { .. }
@@ -41,10 +44,11 @@ fn serving(backend: &Backend) -> Option<u64> {
 /// How the incarnation before `now` ended. One that was draining has been told to go, whatever follows.
 pub(in crate::admission) const fn ended(before: &BackendState, now: &BackendState) -> End {
     match (before, now) {
-        (BackendState::Draining | BackendState::Yielding { .. }, _)
+        (BackendState::Draining | BackendState::Yielding { .. } | BackendState::Finishing { .. }, _)
         | (
             _,
             BackendState::Recycling { .. }
+            | BackendState::Finishing { .. }
             | BackendState::Asleep
             | BackendState::Stopped { .. }
             | BackendState::Draining,
@@ -93,6 +97,7 @@ impl Admission {
             BackendState::Restarting { .. }
             | BackendState::BreakerOpen { .. }
             | BackendState::Yielding { .. }
+            | BackendState::Finishing { .. }
             | BackendState::Recycling { .. }
             | BackendState::Asleep
             | BackendState::Stopped { .. }
@@ -103,7 +108,9 @@ impl Admission {
     /// Why nobody may wait, if the gate is shut.
     pub(super) fn shut(&self) -> Option<Denied> {
         match &self.backend.state {
-            BackendState::Stopped { reason } => Some(Denied::Stopped { reason: reason.clone() }),
+            BackendState::Stopped { reason } | BackendState::Finishing { reason } => {
+                Some(Denied::Stopped { reason: reason.clone() })
+            }
             BackendState::Draining => Some(Denied::ShuttingDown),
             BackendState::Ready { .. }
             | BackendState::Restarting { .. }
@@ -129,6 +136,7 @@ impl Admission {
             BackendState::BreakerOpen { ready_at, .. } => ready_at.is_some_and(|ready_at| !late(ready_at)),
             BackendState::Asleep
             | BackendState::Yielding { .. }
+            | BackendState::Finishing { .. }
             | BackendState::Recycling { .. }
             | BackendState::Stopped { .. }
             | BackendState::Draining => true,
@@ -145,6 +153,7 @@ impl Admission {
             BackendState::BreakerOpen { ready_at, .. } => ready_at.map_or(NOT_SOON, until),
             BackendState::Asleep
             | BackendState::Yielding { .. }
+            | BackendState::Finishing { .. }
             | BackendState::Recycling { .. }
             | BackendState::Stopped { .. }
             | BackendState::Draining => UNKNOWN,
@@ -170,7 +179,9 @@ impl Admission {
             BackendState::BreakerOpen { ready_at, .. } => {
                 self.queue.remove_all(|waiting| ready_at.is_none_or(|at| waiting.deadline < at.max(now)))
             }
-            BackendState::Stopped { .. } | BackendState::Draining => self.queue.remove_all(|_| true),
+            BackendState::Stopped { .. } | BackendState::Finishing { .. } | BackendState::Draining => {
+                self.queue.remove_all(|_| true)
+            }
         };
         for waiting in hopeless {
             let denied = self.shut().unwrap_or_else(|| self.late(now, Duration::ZERO));
@@ -186,6 +197,7 @@ impl Admission {
             BackendState::Restarting { reason, .. } => Denied::Restarting { reason: reason.clone(), retry_after },
             BackendState::Ready { .. }
             | BackendState::Yielding { .. }
+            | BackendState::Finishing { .. }
             | BackendState::Recycling { .. }
             | BackendState::Asleep
             | BackendState::Stopped { .. }

@@ -244,18 +244,23 @@ impl Model {
             News::ReadyAgain => (before.epoch, BackendState::Ready { address }),
             News::Restarting(after) => (before.epoch, BackendState::Restarting { ready_at: after.map(at), reason }),
             News::BreakerOpen(after) => (before.epoch, BackendState::BreakerOpen { ready_at: after.map(at), reason }),
-            News::Yielding => (before.epoch, BackendState::Yielding { address }),
+            News::Yielding => (before.epoch, BackendState::Yielding { address, reason }),
+            News::Finishing => (before.epoch, BackendState::Finishing { reason }),
             News::Recycling => (before.epoch, BackendState::Recycling { reason }),
             News::Asleep => (before.epoch, BackendState::Asleep),
             News::Stopped => (before.epoch, BackendState::Stopped { reason }),
             News::Draining => (before.epoch, BackendState::Draining),
         };
         let was_ready = matches!(before.state, BackendState::Ready { .. });
-        let served = was_ready || matches!(before.state, BackendState::Yielding { .. } | BackendState::Draining);
-        let stays =
-            served && epoch == before.epoch && matches!(news, News::ReadyAgain | News::Yielding | News::Draining);
-        let death =
-            was_ready && !stays && !matches!(news, News::Recycling | News::Asleep | News::Stopped | News::Draining);
+        let told = matches!(
+            before.state,
+            BackendState::Yielding { .. } | BackendState::Finishing { .. } | BackendState::Draining
+        );
+        let served = was_ready || told;
+        let serves = matches!(news, News::Ready | News::ReadyAgain | News::Yielding | News::Finishing | News::Draining);
+        let stays = served && epoch == before.epoch && serves;
+        let planned = matches!(news, News::Recycling | News::Asleep | News::Stopped | News::Finishing | News::Draining);
+        let death = was_ready && !stays && !planned;
         if served && !stays {
             self.trust.base = self.trust.climbed(self.now);
             if death
@@ -266,7 +271,7 @@ impl Model {
             (self.trust.ready, self.trust.seen) = (None, true);
             self.flies.clear();
         }
-        if matches!(news, News::Ready | News::ReadyAgain | News::Yielding | News::Draining) && !stays {
+        if serves && !stays {
             self.trust.ready = Some(self.now);
             (self.trust.slow, self.trust.tried) = (self.trust.seen, None);
         }
@@ -314,7 +319,7 @@ impl Model {
                 let room = self.flies.len() < self.trust.limit(self.now) && !alone && !suspects;
                 assert!(self.waits.is_empty() || !(room || self.flies.is_empty()), "nobody waits for nothing");
             }
-            BackendState::Stopped { .. } | BackendState::Draining => {
+            BackendState::Stopped { .. } | BackendState::Finishing { .. } | BackendState::Draining => {
                 assert!(self.waits.is_empty(), "nobody waits in vain");
             }
             BackendState::BreakerOpen { ready_at, .. } => {

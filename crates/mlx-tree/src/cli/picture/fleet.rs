@@ -12,7 +12,7 @@ pub(super) fn draw_server(
     (branch, trunk): (&str, &str),
 ) {
     let what = match (&server.server.url, server.phase) {
-        (Some(url), Phase::Ready | Phase::Busy | Phase::Suspect) => {
+        (Some(url), Phase::Ready | Phase::Busy | Phase::Suspect | Phase::Draining) => {
             format!("{} {url}", language.pick("serves at", "отвечает по адресу"))
         }
         (_, phase) => match server.reason.as_deref() {

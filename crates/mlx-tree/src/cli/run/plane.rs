@@ -52,7 +52,13 @@ impl Operator for Plane {
                 return done("the server is stopped; `mlx-tree start` starts it again".to_owned());
             }
             Verb::Restart => self.tree.restart_server().await.map_err(|error| refusal(&error))?,
-            Verb::Drain | Verb::Reload => {
+            Verb::Drain => {
+                self.tree.drain_server().await.map_err(|error| refusal(&error))?;
+                return done(
+                    "the server has finished what it had, and is stopped; `mlx-tree start` starts it again".to_owned(),
+                );
+            }
+            Verb::Reload => {
                 return Err(Refusal { code: "not_there", message: format!("there is no {verb} yet"), help: None });
             }
             Verb::Reset => {
@@ -87,6 +93,7 @@ pub(crate) fn refusal(error: &VerbError) -> Refusal {
             ("held", Some("`mlx-tree restart` starts it now; `mlx-tree status` says why it waits"))
         }
         VerbError::Stopped => ("stopped", None),
+        VerbError::Overtaken => ("overtaken", None),
         VerbError::Kept => ("kept", Some("`mlx-tree stop` stops it")),
         VerbError::Stuck => ("stuck", Some("only the kernel can let go of it: look at its disk and driver, or reboot")),
         VerbError::Gone => ("gone", None),

@@ -3,10 +3,12 @@
 //! A server that is always there is started and stopped on the spot. For one that sleeps, a start is a want like that of a
 //! request, so that the memory budget holds; whoever has it carried out is the residency child.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use mlx_tree_api::Kind;
 use mlx_tree_policy::BreakerState;
+use mlx_tree_policy::drain::Word;
 use mlx_tree_supervision::{
     ChildState, Restart, RestartChildError, SupervisorHandle, SupervisorPhase, SupervisorStatus, TerminateChildError,
 };
@@ -50,7 +52,7 @@ impl ServerHandle {
     }
 
     /// Starts a server that was stopped or sleeps, and waits until it is ready. One that is being started is waited for; one
-    /// that is ready is left as it is.
+    /// that is ready is left as it is, and a drain of it is called off.
     ///
     /// # Errors
     /// [`VerbError::Held`] when the tree waits before it starts the server again by itself (as in systemd, only a restart or
@@ -61,6 +63,7 @@ impl ServerHandle {
         let supervisor = server.supervisor()?;
         {
             let _one_at_a_time = server.verbs.lock().await;
+            server.call_off_for_a_start();
             match server.child_state(&supervisor).await? {
                 ChildState::Down if server.sleeps() => return self.start_by_want(_one_at_a_time).await,
                 ChildState::Down => server.start_now(&supervisor).await?,
@@ -88,19 +91,15 @@ impl ServerHandle {
     /// [`VerbError::Stuck`] when KILL does not end it.
     pub async fn stop(&self) -> Result<(), VerbError> {
         self.server.operator("stop");
-        let supervisor = self.server.supervisor()?;
-        let _one_at_a_time = self.server.verbs.lock().await;
-        self.server.wish.send_replace(Wish::Stop);
-        self.server.terminate(&supervisor).await?;
-        // A trial or a pending restart is off, and there is nothing left to be held back.
-        self.server.gate.reset();
-        Ok(())
+        self.end(Word::Stop).await
     }
 
-    /// Stops the server if it runs, forgets its failures, starts it, and waits until it is ready.
+    /// Forgets the server's failures, and starts it afresh. One that serves is [drained](ServerHandle::recycle) first: it gets
+    /// nothing new, which waits, and ends what it works on, for `shutdown.drain` at most; a second restart meanwhile cuts that
+    /// short. One that hangs, is suspect, being started or down is restarted at once. Resolves when it is ready.
     ///
     /// # Errors
-    /// As for [`ServerHandle::start`] and [`ServerHandle::stop`].
+    /// As for [`ServerHandle::start`]; [`VerbError::Stopped`] if somebody stops it meanwhile.
     pub async fn restart(&self) -> Result<(), VerbError> {
         self.server.operator("restart");
         let server = &self.server;
@@ -111,11 +110,8 @@ impl ServerHandle {
             if down && server.sleeps() {
                 return self.start_by_want(one_at_a_time).await;
             }
-            server.wish.send_replace(Wish::Restart);
-            server.terminate(&supervisor).await?;
-            server.start_now(&supervisor).await?;
         }
-        self.ready().await
+        self.restart_as_planned().await
     }
 
     /// Lets a server that was stopped run again in its own way: one that is always there is started, and waited for until it
@@ -129,6 +125,7 @@ impl ServerHandle {
         }
         self.server.operator("start");
         let _one_at_a_time = self.server.verbs.lock().await;
+        self.server.call_off_for_a_start();
         self.server.lift_stop();
         if self.server.start == Start::Preload {
             self.wanted();
@@ -190,7 +187,7 @@ impl ServerHandle {
         let mut begun = false;
         loop {
             match &availability.borrow_and_update().state {
-                Reach::Ready { .. } | Reach::Yielding { .. } => return Ok(()),
+                Reach::Ready { .. } | Reach::Yielding { .. } | Reach::Finishing { .. } => return Ok(()),
                 Reach::Starting { .. } => begun = true,
                 Reach::Waiting { reason, .. } | Reach::BreakerOpen { reason, .. } if begun => {
                     return Err(VerbError::NotReady { reason: reason.to_string() });
@@ -268,6 +265,11 @@ impl Server {
         self.start_child(&supervisor).await
     }
 
+    /// A drain is off when it is to run; a restart goes on.
+    fn call_off_for_a_start(self: &Arc<Self>) {
+        let _ = self.take_in(Word::Start, "".into());
+    }
+
     /// One that was stopped, and sleeps, is asleep from now on.
     fn lift_stop(&self) {
         self.wish.send_if_modified(|wish| {
@@ -279,7 +281,7 @@ impl Server {
         });
     }
 
-    async fn terminate(&self, supervisor: &SupervisorHandle) -> Result<(), VerbError> {
+    pub(super) async fn terminate(&self, supervisor: &SupervisorHandle) -> Result<(), VerbError> {
         match supervisor.terminate_child(SERVER).await {
             Ok(()) | Err(TerminateChildError::NotFound) => Ok(()),
             Err(TerminateChildError::Stuck) => Err(VerbError::Stuck),
@@ -293,7 +295,7 @@ impl Server {
         self.start_child(supervisor).await
     }
 
-    async fn start_child(&self, supervisor: &SupervisorHandle) -> Result<(), VerbError> {
+    pub(super) async fn start_child(&self, supervisor: &SupervisorHandle) -> Result<(), VerbError> {
         let outcome = match supervisor.restart_child(SERVER).await {
             // The tree was quicker.
             Ok(_) | Err(RestartChildError::Running | RestartChildError::Restarting) => Ok(()),
@@ -308,12 +310,12 @@ impl Server {
         outcome
     }
 
-    async fn child_state(&self, supervisor: &SupervisorHandle) -> Result<ChildState, VerbError> {
+    pub(super) async fn child_state(&self, supervisor: &SupervisorHandle) -> Result<ChildState, VerbError> {
         let status = supervisor.snapshot().await.map_err(|_| VerbError::Gone)?;
         status.child(SERVER).map(|child| child.state.clone()).ok_or(VerbError::Gone)
     }
 
-    fn operator(&self, verb: &str) {
+    pub(super) fn operator(&self, verb: &str) {
         self.blueprint.bus.emit(&self.blueprint.label, 0, Kind::OperatorRequested { verb: verb.to_owned() });
     }
 }

@@ -5,6 +5,7 @@ use std::os::unix::process::ExitStatusExt as _;
 use crate::support::Setup;
 use crate::support::gateway::{End, count, eventually, plain, sampled, streamed};
 use futures_util::future::join_all;
+use mlx_tree_api::Phase;
 use mlx_tree_control::Verb;
 use nix::sys::signal::Signal;
 use tokio::net::TcpStream;
@@ -68,30 +69,38 @@ async fn f49_a_second_signal_ends_it_at_once() {
 }
 
 #[tokio::test]
-async fn a_restart_that_an_operator_wants_is_noticed_by_nobody_who_has_not_seen_a_part_of_an_answer() {
-    let tree = Setup::demo(&["--control", "--prefill", "400ms"]).set("gateway.max_inflight", "2").start();
+async fn a_restart_that_an_operator_wants_is_noticed_by_nobody() {
+    let tree =
+        Setup::demo(&["--control", "--tps", "40", "--answer-tokens", "12"]).set("gateway.max_inflight", "3").start();
     tree.ready(1).await;
     let gateway = tree.gateway().await;
-    let mut calls = Vec::new();
-    for number in 0..6 {
+    let mut stream = gateway.send(&sampled("a part of it is there")).await;
+    stream.event().await.expect("it streams");
+    let mut calls = vec![gateway.send(&plain("one")).await, gateway.send(&streamed("two")).await];
+    tree.gateway_until("full", |it| it.in_flight == 3).await;
+    for number in 0..20 {
         let prompt = format!("number {number}");
-        calls.push(gateway.send(&if number % 2 == 0 { plain(&prompt) } else { streamed(&prompt) }).await);
+        calls.push(gateway.send(&if number % 2 == 0 { plain(&prompt) } else { sampled(&prompt) }).await);
     }
-    tree.gateway_until("full", |it| (it.in_flight, it.queued) == (2, 4)).await;
+    tree.gateway_until("a queue", |it| it.queued == 20).await;
     tree.perform(Verb::Restart).await.expect("it restarts");
-    let answers = join_all(calls.into_iter().map(crate::support::gateway::Call::answer)).await;
-    let attempts: Vec<u64> = answers.iter().map(|answer| (answer.whole(), answer.attempts()).1).collect();
-    assert_eq!(attempts.iter().filter(|attempts| **attempts == 2).count(), 2, "{attempts:?}");
-    assert_eq!(attempts.iter().filter(|attempts| **attempts == 1).count(), 4, "{attempts:?}");
-    assert_eq!(count(&tree.stats().await, "requests"), 7, "the canary, and each once");
-    assert_eq!(tree.status().await.restart_count, 0, "it was no failure");
+    stream.answer().await.whole();
+    for answer in join_all(calls.into_iter().map(crate::support::gateway::Call::answer)).await {
+        answer.whole();
+        assert_eq!(answer.attempts(), 1, "what the server had begun it has finished: {answer:?}");
+    }
+    let status = tree.status().await;
+    assert_eq!((status.restart_count, status.server.epoch), (0, 2), "it was no failure");
+    assert_eq!(count(&tree.stats().await, "requests"), 21, "the canary, and those that waited");
+    tree.told(&["[SUPERVISOR]", "ends what it works on (in flight: 3)"]).await;
+    tree.told(&["[SUPERVISOR]", "Planned restart"]).await;
     tree.balanced().await;
     tree.stop().await;
 }
 
 #[tokio::test]
-async fn restarts_that_an_operator_wants_are_held_against_no_request_and_against_no_server() {
-    let tree = Setup::demo(&["--control", "--prefill", "700ms"]).start();
+async fn restarts_that_an_operator_wants_at_once_are_held_against_no_request_and_against_no_server() {
+    let tree = Setup::demo(&["--control", "--prefill", "700ms"]).set("shutdown.drain", "0s").start();
     tree.ready(1).await;
     let gateway = tree.gateway().await;
     let calls = [gateway.send(&plain("eight")).await, gateway.send(&plain("nine")).await];
@@ -109,15 +118,83 @@ async fn restarts_that_an_operator_wants_are_held_against_no_request_and_against
 }
 
 #[tokio::test]
-async fn a_sampled_stream_that_an_operators_restart_cuts_is_told_so() {
-    let tree = Setup::demo(&["--tps", "20", "--answer-tokens", "inf", "--max-tokens", "100000"]).start();
+async fn a_second_restart_does_not_wait_and_a_sampled_stream_that_it_cuts_is_told_so() {
+    // Longer than any test waits.
+    let tree = Setup::demo(&["--tps", "20", "--answer-tokens", "inf", "--max-tokens", "100000"])
+        .set("shutdown.drain", "300s")
+        .start();
     tree.ready(1).await;
     let gateway = tree.gateway().await;
     let mut stream = gateway.send(&sampled("ten")).await;
     stream.event().await.expect("it streams");
-    tree.perform(Verb::Restart).await.expect("it restarts");
+    let twice = async {
+        tree.until("draining", |it| it.phase == Phase::Draining).await;
+        tree.perform(Verb::Restart).await
+    };
+    let (first, second) = tokio::join!(tree.perform(Verb::Restart), twice);
+    assert!(first.is_ok() && second.is_ok(), "{first:?} {second:?}");
+    assert_eq!(tree.status().await.server.epoch, 2, "the two were one restart");
     stream.answer().await.cut("backend_crashed");
     tree.balanced().await;
+    tree.stop().await;
+}
+
+#[tokio::test]
+async fn a_drain_ends_what_is_in_flight_refuses_the_rest_and_a_start_brings_it_back() {
+    let tree = Setup::demo(&["--tps", "20", "--answer-tokens", "30"]).set("gateway.max_inflight", "2").start();
+    tree.ready(1).await;
+    let gateway = tree.gateway().await;
+    let mut stream = gateway.send(&sampled("one")).await;
+    stream.event().await.expect("it streams");
+    let whole = gateway.send(&plain("two")).await;
+    tree.gateway_until("full", |it| it.in_flight == 2).await;
+    let waiting = gateway.send(&plain("three")).await;
+    tree.gateway_until("waiting", |it| it.queued == 1).await;
+    let refused = async {
+        let status = tree.until("draining", |it| it.phase == Phase::Draining).await;
+        assert!(status.reason.is_some_and(|reason| reason.contains("in flight: 2")), "who is waited for");
+        waiting.answer().await.refused(503, "backend_stopped");
+        gateway.ask(&plain("four")).await.refused(503, "backend_stopped");
+        assert_eq!(gateway.get("/health").await.json()["state"], "stopping");
+    };
+    let (drained, ()) = tokio::join!(tree.perform(Verb::Drain), refused);
+    drained.expect("it drains");
+    assert_eq!(tree.status().await.phase, Phase::Stopped);
+    stream.answer().await.whole();
+    whole.answer().await.whole();
+    gateway.ask(&plain("five")).await.refused(503, "backend_stopped");
+    tree.perform(Verb::Drain).await.expect("there is nothing to do");
+    tree.perform(Verb::Start).await.expect("it starts");
+    gateway.ask(&crate::support::gateway::with(plain("six"), "max_tokens", 3)).await.whole();
+    tree.balanced().await;
+    tree.stop().await;
+}
+
+#[tokio::test]
+async fn a_start_calls_a_drain_off_and_a_stop_cuts_it_short() {
+    let tree = Setup::demo(&["--tps", "20", "--answer-tokens", "inf", "--max-tokens", "100000"])
+        .set("shutdown.drain", "300s")
+        .start();
+    tree.ready(1).await;
+    let gateway = tree.gateway().await;
+    let mut stream = gateway.send(&sampled("one")).await;
+    stream.event().await.expect("it streams");
+    let called_off = async {
+        tree.until("draining", |it| it.phase == Phase::Draining).await;
+        tree.perform(Verb::Start).await
+    };
+    let (drained, started) = tokio::join!(tree.perform(Verb::Drain), called_off);
+    assert!(drained.is_err_and(|error| error.to_string().contains("wanted running")));
+    started.expect("it runs");
+    gateway.ask(&crate::support::gateway::with(plain("two"), "max_tokens", 3)).await.whole();
+    stream.event().await.expect("it still streams");
+    let stopped = async {
+        tree.until("draining", |it| it.phase == Phase::Draining).await;
+        tree.perform(Verb::Stop).await
+    };
+    let (drained, stopped) = tokio::join!(tree.perform(Verb::Drain), stopped);
+    assert!(drained.is_ok() && stopped.is_ok(), "{drained:?} {stopped:?}");
+    stream.answer().await.cut("backend_crashed");
     tree.stop().await;
 }
 

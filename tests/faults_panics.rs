@@ -235,6 +235,11 @@ async fn f47_a_watcher_that_panics_again_and_again_backs_off_and_the_server_serv
     for child in status.children.iter().filter(|child| ["health", "breaker"].contains(&child.id.as_str())) {
         assert!(child.restarts >= 5 && child.next_start_in_s.is_some(), "{child:#?}");
     }
+    // It serves, and somebody should look all the same.
+    for part in ["health", "breaker"] {
+        let said = |line: &&String| line.starts_with(&format!("{part} has failed "));
+        assert!(status.degraded.iter().find(said).is_some_and(|line| line.contains(Part::WORDS)), "{status:#?}");
+    }
     tree.gateway().await.ask(&plain("hello")).await.whole();
     tree.stop().await;
 }
@@ -257,6 +262,7 @@ async fn f47_a_worker_that_panics_again_and_again_opens_the_breaker() {
     }
     let status = tree.until("held back", |it| it.phase == Phase::Suspended && it.process_pid.is_none()).await;
     assert!(last > 3 && status.breaker.consecutive_failures > 3, "{status:#?}");
+    assert!(status.degraded[0].starts_with("the breaker is open: "), "{status:#?}");
     let gateway = tree.gateway().await;
     gateway.ask(&plain("hello")).await.refused(503, "backend_circuit_open");
     assert_eq!(gateway.get("/health").await.status(), 503);

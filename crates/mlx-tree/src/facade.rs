@@ -3,8 +3,9 @@
 use std::ffi::{OsStr, OsString};
 use std::ops::Deref;
 use std::sync::Arc;
+use std::time::Instant;
 
-use mlx_tree_api::Status;
+use mlx_tree_api::{Fold, Status};
 use mlx_tree_gateway::divert::InvalidTarget;
 use mlx_tree_process::state::{InstanceError, InstanceLock, StateDir, StateError};
 use mlx_tree_provision::{Progress, Silent};
@@ -14,6 +15,7 @@ use mlx_tree_workers::bus::Bus;
 use mlx_tree_workers::tree::{self, Start, TreeError, VerbError};
 
 use crate::assemble::{Label, Parts, Places, plan};
+use crate::degraded::{Watch, degraded};
 use crate::gateway::{BindError, Door, Planned, Window, catalogue};
 use crate::prepare::{PrepareError, Prepared, prepare};
 
@@ -22,6 +24,7 @@ use crate::prepare::{PrepareError, Prepared, prepare};
 pub struct Tree {
     tree: tree::Tree,
     gateway: Option<Window>,
+    watch: Arc<Watch>,
 }
 
 /// A tree that has not been started.
@@ -88,10 +91,11 @@ impl Tree {
         self.tree.stop().await;
     }
 
-    /// The status document of this moment, with what the gateway knows.
+    /// The status document of this moment, with what the gateway knows and what is degraded.
     pub async fn status(&self) -> Status {
         let mut status = self.tree.status().await;
         status.gateway = self.gateway.as_ref().map(Window::status);
+        status.degraded = degraded(&status, &self.watch.facts(Instant::now()));
         status
     }
 }
@@ -221,6 +225,8 @@ impl Builder {
         door: Option<Door>,
     ) -> Result<Tree, StartError> {
         let Self { settings, environment, children, guard, label, bus, progress: _ } = self;
+        let watch = Arc::new(Watch::default());
+        bus.attach(Arc::clone(&watch) as Arc<dyn Fold>);
         let places = places(&settings, instance)?;
         // Kept beside the plan, which takes it.
         let behind = door.map(|door| (door, catalogue(&settings, &environment, &prepared)));
@@ -239,7 +245,7 @@ impl Builder {
             link.tie(&tree);
             window
         });
-        Ok(Tree { tree, gateway })
+        Ok(Tree { tree, gateway, watch })
     }
 }
 

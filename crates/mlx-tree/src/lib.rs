@@ -16,6 +16,7 @@
 //! of servers; [`tree`] is the tree that joins the server, its watcher and its breaker.
 
 mod assemble;
+mod degraded;
 mod facade;
 pub mod gateway;
 mod prepare;

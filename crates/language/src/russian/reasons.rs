@@ -32,6 +32,23 @@ pub(super) const PHRASES: &[(&str, &str)] = &[
     ("exit code {}", "код завершения {}"),
     ("{} after its grace of {n} s", "{} по истечении {} с"),
     ("ended {}", "завершён {}"),
+    // What is degraded.
+    ("the breaker is open: {}", "breaker открыт: {}"),
+    ("the breaker is open", "breaker открыт"),
+    ("the breaker of {} is open: {}", "breaker сервера {} открыт: {}"),
+    ("the breaker of {} is open", "breaker сервера {} открыт"),
+    ("the server {} is down for good: {}", "сервер {} не работает и не будет запущен: {}"),
+    ("the server {} is down for good", "сервер {} не работает и не будет запущен"),
+    ("{} has failed too often and is held back: {}", "{}: слишком много сбоев, перезапуски приостановлены: {}"),
+    ("{} has failed too often and is held back", "{}: слишком много сбоев, перезапуски приостановлены"),
+    ("{} has failed {n} times in the last 5 minutes: {}", "{}: сбоев за последние 5 минут: {} ({})"),
+    ("{} has failed {n} times in the last 5 minutes", "{}: сбоев за последние 5 минут: {}"),
+    (
+        "the changed configuration was rejected, the old one goes on: {}",
+        "изменённая конфигурация отклонена, действует прежняя: {}",
+    ),
+    ("the fallback {} cannot be asked: {}", "резерв {} недоступен: {}"),
+    ("{} could not be notified: {}", "не удалось уведомить {}: {}"),
     // Health.
     ("nothing listens there", "там никто не слушает"),
     ("no answer within {}", "нет ответа в течение {}"),

@@ -28,6 +28,9 @@ pub(crate) fn picture(status: &Status, language: Language) -> String {
     if let Some(note) = &status.server.note {
         let _ = writeln!(out, "{}: {}", language.pick("note", "примечание"), language.say(note));
     }
+    for line in &status.degraded {
+        let _ = writeln!(out, "⚠️ {}: {}", language.pick("degraded", "не в порядке"), short(&language.say(line)));
+    }
     out.push('\n');
     let breaker = &status.breaker;
     let _ = writeln!(

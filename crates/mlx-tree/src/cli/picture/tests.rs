@@ -226,3 +226,13 @@ fn a_gate_that_lets_less_through_says_why() {
          down under several"
     );
 }
+
+#[test]
+fn what_is_degraded_stands_above_the_tree() {
+    let mut status = ready();
+    status.degraded = vec!["the fallback ollama cannot be asked: nothing listens there".to_owned()];
+    let lines = |language| picture(&status, language).lines().nth(2).map(str::to_owned);
+    let english = "⚠️ degraded: the fallback ollama cannot be asked: nothing listens there";
+    assert_eq!(lines(Language::En).as_deref(), Some(english));
+    assert_eq!(lines(Language::Ru).as_deref(), Some("⚠️ не в порядке: резерв ollama недоступен: там никто не слушает"));
+}

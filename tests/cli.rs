@@ -12,8 +12,10 @@ use nix::sys::signal::Signal;
 use support::{Instance, PROGRAM, Setup};
 
 /// The commands that a person is told of.
-const COMMANDS: [&str; 11] =
-    ["run", "demo", "status", "start", "stop", "restart", "reset", "shutdown", "logs", "check", "setup"];
+const COMMANDS: [&str; 13] = [
+    "run", "demo", "status", "start", "stop", "restart", "reset", "shutdown", "logs", "events", "token", "check",
+    "setup",
+];
 
 /// A command line with its outcome, as a terminal shows it.
 struct Typed {
@@ -250,10 +252,31 @@ async fn a_reader_that_goes_away_is_no_error() {
         child.stderr.take().expect("piped").read_to_string(&mut stderr).expect("utf-8");
         (child.wait().expect("it ends"), stderr)
     };
-    let commands: [&[&str]; 5] = [&["status"], &["status", "--json"], &["logs"], &["check"], &["--help"]];
+    let commands: [&[&str]; 6] =
+        [&["status"], &["status", "--json"], &["logs"], &["events", "--json"], &["check"], &["--help"]];
     for words in commands {
         let (status, stderr) = piped(words);
         assert!(status.code() == Some(0) && stderr.is_empty(), "{words:?}: {status}: {stderr}");
     }
+    tree.stop().await;
+}
+
+#[tokio::test]
+async fn what_has_happened_is_told_again_and_the_token_is_shown_to_its_owner() {
+    let tree = Setup::demo(&[]).start();
+    let status = tree.ready(1).await;
+    let (_, told, _) = tree.command(&["events"]);
+    let ready = format!("(PID: {})", status.process_pid.expect("it runs"));
+    assert!(told.lines().any(|line| line.contains("✅ [SUPERVISOR]") && line.ends_with(&ready)), "{told}");
+    assert!(told.lines().all(|line| line.is_empty() || line.starts_with(' ') || line.contains("Z  ")), "{told}");
+    let (_, last, _) = tree.command(&["events", "-n", "2", "--json"]);
+    let seqs: Vec<_> = last
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON")["seq"].as_u64().expect("a number"))
+        .collect();
+    assert!(seqs.len() == 2 && seqs[1] == seqs[0] + 1, "{last}");
+    let (code, token, _) = tree.command(&["token"]);
+    assert_eq!(code.code(), Some(0));
+    assert_eq!(token.trim_end(), tree.access().token.secret());
     tree.stop().await;
 }

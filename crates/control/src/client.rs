@@ -5,7 +5,7 @@ mod events;
 use std::path::Path;
 use std::time::Duration;
 
-use mlx_tree_api::{ErrorBody, Status, Trend};
+use mlx_tree_api::{ErrorBody, Event, Status, Trend};
 use reqwest::{RequestBuilder, Response, StatusCode};
 
 pub use self::events::{Events, Heard, Position};
@@ -114,6 +114,18 @@ impl Client {
         let path = format!("/events?{}", from.into().query());
         let request = self.http.get(self.url(&path)).header("accept", "text/event-stream");
         Ok(Events::new(self.send(request).await?, self.access.url.clone()))
+    }
+
+    /// The events that are remembered, oldest first.
+    ///
+    /// # Errors
+    /// When mlx-tree cannot be asked.
+    pub async fn past_events(&self) -> Result<Vec<Event>, ClientError> {
+        let request = self.http.get(self.url("/events?follow=false")).header("accept", "application/x-ndjson");
+        let answer = self.send(request.timeout(READ_TIMEOUT)).await?;
+        let text = answer.text().await.map_err(|source| self.malformed(source))?;
+        let garbled = |source| ClientError::Garbled { url: self.access.url.clone(), source };
+        text.lines().map(|line| serde_json::from_str(line).map_err(garbled)).collect()
     }
 
     /// Has `verb` carried out, and waits for that however long it takes.

@@ -3,6 +3,7 @@
 mod arguments;
 mod ask;
 mod banner;
+mod events;
 mod fleet;
 mod logging;
 mod picture;
@@ -59,6 +60,13 @@ fn dispatch(arguments: Arguments) -> Result<Code, Report> {
         Command::Check => settings::check(&settings),
         Command::Status { json } => block_on(ask::status(settings::load(&settings)?, json)),
         Command::Logs { lines, follow } => block_on(ask::logs(settings::load(&settings)?, lines, follow)),
+        Command::Events { lines, follow, json } => {
+            let loaded = settings::load(&settings)?;
+            let form = if json { events::Form::Json } else { events::Form::Told(loaded.language()) };
+            let until = if follow { events::Until::TheEnd } else { events::Until::Now };
+            block_on(events::events(loaded, lines, form, until))
+        }
+        Command::Token => ask::token(&settings::load(&settings)?),
         Command::Start => ask(&settings, mlx_tree::control::Verb::Start),
         Command::Stop => ask(&settings, mlx_tree::control::Verb::Stop),
         Command::Restart => ask(&settings, mlx_tree::control::Verb::Restart),

@@ -9,6 +9,7 @@ pub(super) const PHRASES: &[(&str, &str)] = &[
     ("{} cannot be used", "{} использовать нельзя"),
     ("mlx-tree (pid {}) does not answer at {}", "mlx-tree (pid {}) не отвечает по адресу {}"),
     ("the answer of {} cannot be understood", "ответ {} непонятен"),
+    ("an event of {} cannot be understood", "событие от {} непонятно"),
     (
         "start one with `mlx-tree`; if it has a state directory of its own, name that with --state-dir",
         "запустите его командой `mlx-tree`; если у него свой каталог состояния, укажите его через --state-dir",

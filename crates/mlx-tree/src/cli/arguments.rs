@@ -99,6 +99,20 @@ pub(crate) enum Command {
         #[arg(short, long)]
         follow: bool,
     },
+    /// Show what has happened
+    Events {
+        /// Show so many of the last events
+        #[arg(short = 'n', long, default_value_t = 50, value_name = "LINES")]
+        lines: usize,
+        /// Go on with those to come
+        #[arg(short, long)]
+        follow: bool,
+        /// Show them as JSON, one a line, with all that is routine
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show the token that the verbs of the control API need
+    Token,
     /// Check the configuration, and show where each value comes from
     Check,
     /// Find or make the Python environment and the model, and run nothing

@@ -32,6 +32,12 @@ pub(crate) async fn perform(loaded: Loaded, verb: Verb) -> Result<Code, Report> 
     Ok(Code::Ok)
 }
 
+/// `mlx-tree token`.
+pub(crate) fn token(loaded: &Loaded) -> Result<Code, Report> {
+    print(&format!("{}\n", client(loaded)?.token().secret()));
+    Ok(Code::Ok)
+}
+
 /// `mlx-tree logs`.
 pub(crate) async fn logs(loaded: Loaded, lines: usize, follow: bool) -> Result<Code, Report> {
     let mut answer = client(&loaded)?.logs(lines, follow).await.map_err(failed)?;
@@ -50,11 +56,11 @@ pub(crate) async fn logs(loaded: Loaded, lines: usize, follow: bool) -> Result<C
     }
 }
 
-fn client(loaded: &Loaded) -> Result<Client, Report> {
+pub(super) fn client(loaded: &Loaded) -> Result<Client, Report> {
     Client::from_state_dir(&loaded.settings.state_dir).map_err(failed)
 }
 
-fn failed(error: ClientError) -> Report {
+pub(super) fn failed(error: ClientError) -> Report {
     let help = match &error {
         ClientError::Access(AccessError::Absent(_)) => Some(
             "start one with `mlx-tree`; if it has a state directory of its own, name that with --state-dir".to_owned(),

@@ -4,6 +4,7 @@ import { $, h, attr, text, show, clean, keyed } from "./dom.js";
 import { glyph, setGlyph } from "./glyphs.js";
 import { phaseOf, tone, shape } from "./model.js";
 import { span, countdown } from "./format.js";
+import { say } from "./say.js";
 import { t } from "./strings.js";
 
 const big = glyph("unknown");
@@ -26,18 +27,18 @@ export function draw(view) {
   text($("word"), word);
   text($("model"), clean([server.name, server.server.model, server.server.kind].filter(Boolean).join(" · "), 200));
   text($("incarnation"), server.server.epoch > 0 ? t("incarnation", server.server.epoch) : "");
-  text($("reason"), clean(server.reason ?? "", 400));
+  text($("reason"), clean(say(server.reason ?? ""), 400));
   show($("reason"), Boolean(server.reason) && phase !== "asleep");
   text($("next"), next(server, phase));
   const serves = phase === "ready" && server.server.ready_for_s !== undefined;
   show($("wait"), view.deadline !== null || serves);
   text($("wait-word"), t(serves ? "serving_for" : phase === "suspended" ? "next_suspended_in" : "next_backoff_in"));
   if (serves) text($("wait-left"), span(server.server.ready_for_s));
-  text($("note"), clean(server.server.note ?? "", 300));
+  text($("note"), clean(say(server.server.note ?? ""), 300));
   show($("note"), Boolean(server.server.note));
   const degraded = status.degraded ?? [];
   show($("degraded"), degraded.length > 0);
-  keyed($("degraded-list"), degraded, (line) => line, (line) => h("li", {}, clean(line, 400)));
+  keyed($("degraded-list"), degraded, (line) => line, () => h("li"), (item, line) => text(item, clean(say(line), 400)));
   chips(all, server);
   tick(view);
 }

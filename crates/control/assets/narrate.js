@@ -1,6 +1,7 @@
 // What an event says in one line, in English and in Russian: the very lines of mlx-tree's own narration, without their marks.
 // A test holds the two against each other. Here the routine has lines as well, because whoever wants can see it.
 
+import { say } from "./say.js";
 import { language } from "./strings.js";
 
 const fixed = (digits) => (value) => Number(value).toFixed(digits);
@@ -54,52 +55,51 @@ const EN = {
   "operator.requested": (e) => `Operator: ${e.verb}`,
 };
 
-const russianSleep = (reason) => (reason.startsWith("it makes room for ") ? `освобождает память для ${reason.slice(18)}` : "давно не было запросов");
 const russianClosed = (reason) => ({ recovered: "сервер восстановился", reset: "сброшен оператором" })[reason] ?? reason;
 
 const RU = {
   "tree.started": (e) => `Дерево супервизоров запущено (PID: ${e.pid})`,
   "tree.stopping": () => "Дерево останавливается",
-  "tree.stopped": (e) => `Дерево остановлено (${e.reason === "stopped on request" ? "по запросу" : e.reason})`,
+  "tree.stopped": (e) => `Дерево остановлено (${e.reason === "stopped on request" ? "по запросу" : say(e.reason)})`,
   "server.spawned": (e) => `Процесс сервера запущен (PID: ${e.pid}), идёт загрузка; адрес: ${e.url}`,
   "server.loading": () => "Сервер отвечает; модель загружается",
   "server.ready": (e) => `MLX API Server запущен и здоров (PID: ${e.pid})`,
-  "server.exited": (e) => (e.code !== null ? `Сервер упал (код: ${e.code})` : e.signal !== null ? `Сервер упал (сигнал: ${e.signal})` : `Сервер не работает: ${e.message}`),
-  "server.unhealthy": (e) => `Сервер признан неработоспособным и будет завершён: ${e.reason}`,
+  "server.exited": (e) => (e.code !== null ? `Сервер упал (код: ${e.code})` : e.signal !== null ? `Сервер упал (сигнал: ${e.signal})` : `Сервер не работает: ${say(e.message)}`),
+  "server.unhealthy": (e) => `Сервер признан неработоспособным и будет завершён: ${say(e.reason)}`,
   "server.stopping": (e) => `Остановка сервера (SIGTERM, до ${whole(e.grace_s)}с, затем SIGKILL)`,
-  "server.stopped": (e) => `Сервер остановлен (${e.how})`,
+  "server.stopped": (e) => `Сервер остановлен (${say(e.how)})`,
   "server.woken": () => "Сервер понадобился и запускается",
-  "server.put_to_sleep": (e) => `Сервер остановлен до следующего запроса: ${russianSleep(e.reason)}`,
-  "orphan.settled": (e) => `Найден сервер, оставшийся от прошлого запуска: ${e.outcome.replace("ended", "завершён")}`,
+  "server.put_to_sleep": (e) => `Сервер остановлен до следующего запроса: ${say(e.reason)}`,
+  "orphan.settled": (e) => `Найден сервер, оставшийся от прошлого запуска: ${say(e.outcome)}`,
   "health.monitoring": () => "Запущен цикл мониторинга",
   "health.failed": (e) => `Health check failed (${e.streak}/${e.threshold})`,
-  "health.busy": (e) => `Health check пропущен, но работа идёт: ${e.reason}`,
-  "health.suspected": (e) => `Сервер под подозрением: ${e.reason}`,
+  "health.busy": (e) => `Health check пропущен, но работа идёт: ${say(e.reason)}`,
+  "health.suspected": (e) => `Сервер под подозрением: ${say(e.reason)}`,
   "health.recovered": (e) => `Health check снова проходит (пропущено подряд: ${e.after})`,
   "restart.granted": () => "Попытка перезапуска сервера...",
   "restart.delayed": (e) => `Ожидание ${tenth(e.delay_s)}с перед перезапуском (exponential backoff)`,
-  "breaker.opened": (e) => `Circuit breaker OPEN: перезапуски заблокированы ${e.open_for_s === null ? "до сброса" : `на ${whole(e.open_for_s)}с`} (${e.reason})`,
+  "breaker.opened": (e) => `Circuit breaker OPEN: перезапуски заблокированы ${e.open_for_s === null ? "до сброса" : `на ${whole(e.open_for_s)}с`} (${say(e.reason)})`,
   "breaker.half_opened": () => "Circuit breaker HALF_OPEN: один пробный перезапуск",
   "breaker.closed": (e) => `Circuit breaker CLOSED (${russianClosed(e.reason)})`,
   "child.started": () => "запущен",
-  "child.exited": (e) => `неожиданно завершился: ${e.reason}`,
+  "child.exited": (e) => `неожиданно завершился: ${say(e.reason)}`,
   "fallback.ready": (e) => `Резерв ${e.name} доступен (моделей: ${e.models})`,
-  "fallback.unavailable": (e) => `Резерв ${e.name} недоступен: ${e.reason}`,
+  "fallback.unavailable": (e) => `Резерв ${e.name} недоступен: ${say(e.reason)}`,
   "fallback.unloaded": (e) => `Модель резерва ${e.model} освободила память`,
   "gateway.listening": (e) => `Клиенты обслуживаются по адресу ${e.url}`,
   "gateway.draining": (e) => `Новые запросы не принимаются; завершаются текущие: ${e.in_flight}`,
-  "request.held": (e) => `Запрос ${e.request} ждёт: ${e.reason}`,
+  "request.held": (e) => `Запрос ${e.request} ждёт: ${say(e.reason)}`,
   "request.replayed": (e) => `Запрос ${e.request} отправлен повторно (попытка ${e.attempt}); клиент ничего не заметил`,
   "request.continued": (e) => `Поток ${e.request} продолжен с места обрыва (попытка ${e.attempt})`,
-  "request.diverted": (e) => `На запрос ${e.request} отвечает резервный сервер ${e.to}, с пометкой: ${e.reason}`,
+  "request.diverted": (e) => `На запрос ${e.request} отвечает резервный сервер ${e.to}, с пометкой: ${say(e.reason)}`,
   "request.quarantined": (e) => `Запрос ${e.request} дважды уронил сервер и отклоняется в течение ${whole(e.for_s)}с`,
   "request.failed": (e) => `Запрос ${e.request} завершился ошибкой (${e.code}): ${e.message}`,
-  "server.draining": (e) => (e.in_flight === 0 ? `Сервер не получает новых запросов: ${e.reason}` : `Сервер не получает новых запросов и завершает текущие (${e.in_flight}): ${e.reason}`),
-  "server.recycling": (e) => `Плановый перезапуск сервера: ${e.reason}`,
+  "server.draining": (e) => (e.in_flight === 0 ? `Сервер не получает новых запросов: ${say(e.reason)}` : `Сервер не получает новых запросов и завершает текущие (${e.in_flight}): ${say(e.reason)}`),
+  "server.recycling": (e) => `Плановый перезапуск сервера: ${say(e.reason)}`,
   "server.memory_high": (e) => `Сервер занимает ${mebibytes(e.memory_bytes)} МиБ, больше ${e.limit === "hard" ? "жёсткого" : "мягкого"} предела в ${mebibytes(e.limit_bytes)} МиБ`,
   "config.reloaded": (e) => (e.changes.length ? `Конфигурация изменена: ${e.changes.join("; ")}` : "Конфигурация перечитана: изменений нет"),
-  "config.rejected": (e) => `Конфигурация непригодна, действует прежняя: ${e.reason}`,
-  "notify.undelivered": (e) => `Не удалось оповестить ${e.to}: ${e.reason}`,
+  "config.rejected": (e) => `Конфигурация непригодна, действует прежняя: ${say(e.reason)}`,
+  "notify.undelivered": (e) => `Не удалось оповестить ${e.to}: ${say(e.reason)}`,
   "operator.requested": (e) => `Команда оператора: ${e.verb}`,
 };
 

@@ -3,6 +3,7 @@
 
 import { $, h, attr, text, prose, clean, show } from "./dom.js";
 import { lines } from "./link.js";
+import { say as translated } from "./say.js";
 import { t } from "./strings.js";
 
 const VERBS = ["start", "stop", "restart", "drain", "reload", "reset", "shutdown"];
@@ -93,8 +94,8 @@ async function perform(verb, again) {
     const answer = await fetch(`/${verb}`, { method: "POST", headers: { Authorization: `Bearer ${token}`, "Content-Type": "application/json" }, body: "{}" });
     if (answer.status === 401) return lock("token_stale");
     const told = await answer.json();
-    const parts = [told.message, ...(told.details ?? []), told.help].filter(Boolean).map((part) => clean(part, 500));
-    say(() => `${name()}: ${parts.join("\n")}`);
+    const parts = [told.message, ...(told.details ?? []), told.help].filter(Boolean);
+    say(() => `${name()}: ${parts.map((part) => clean(translated(part), 500)).join("\n")}`);
   } catch {
     say(() => t("verb_failed", name()));
   } finally {

@@ -5,6 +5,7 @@ import { glyph } from "./glyphs.js";
 import { restarts } from "./model.js";
 import { clock, span } from "./format.js";
 import { how } from "./tree.js";
+import { say } from "./say.js";
 import { t } from "./strings.js";
 
 const MOST = 30;
@@ -34,7 +35,7 @@ function update(item, fall) {
   text(head.children[0], fall.kind === "planned" ? t("how_planned") : how(fall));
   text(head.children[1], [fall.child === "server" ? null : clean(fall.child, 60), fall.epoch ? t("epoch", fall.epoch) : null].filter(Boolean).join(" · "));
   text(head.children[2], clock(fall.at));
-  text(why, fall.given_up ? t("given_up", clean(fall.given_up, 300)) : clean(fall.message, 300));
+  text(why, fall.given_up ? t("given_up", clean(say(fall.given_up), 300)) : clean(say(fall.message), 300));
   text(cause, fall.cause ? clean(fall.cause, 400) : "");
   show(cause, Boolean(fall.cause));
   text(done, outcome(fall));

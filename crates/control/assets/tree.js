@@ -5,6 +5,7 @@ import { $, h, svg, attr, text, clean, keyed } from "./dom.js";
 import { glyph, setGlyph, ring, setRing } from "./glyphs.js";
 import { OF_A_SERVER, gateOf, phaseOf, servers, tone, shape } from "./model.js";
 import { countdown } from "./format.js";
+import { say } from "./say.js";
 import { t, many } from "./strings.js";
 
 const lines = svg("svg", { class: "lines", "aria-hidden": "true", focusable: "false" });
@@ -45,7 +46,7 @@ function paint(node, it) {
   text(word, it.said);
   text(detail, clean(it.detail, 90));
   text(life, it.life);
-  attr(node, "title", clean(it.why ?? "", 300) || null);
+  attr(node, "title", clean(say(it.why ?? ""), 300) || null);
   if (before && before !== it.word) flash(node, it.tone);
 }
 

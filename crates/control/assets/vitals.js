@@ -4,6 +4,7 @@ import { $, h, attr, text, clean, show } from "./dom.js";
 import { glyph, setGlyph } from "./glyphs.js";
 import { gateOf, tone, shape } from "./model.js";
 import { count, countdown, span } from "./format.js";
+import { say } from "./say.js";
 import { t } from "./strings.js";
 
 const blocks = { breaker: block(2), health: block(1), queue: block(1) };
@@ -74,7 +75,7 @@ export function draw(view) {
 }
 
 function more(it, parts) {
-  text(it.more, parts.filter(Boolean).map((part) => clean(part, 200)).join(" · "));
+  text(it.more, parts.filter(Boolean).map((part) => clean(say(part), 200)).join(" · "));
 }
 
 /** What changes by itself with time. */

@@ -3,6 +3,8 @@
 //! They are read-only and hold no secret, so whoever gets past the door may have them. What the page shows it fetches itself,
 //! and the token that its verbs need is typed into it; none is ever in an address.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
@@ -19,10 +21,10 @@ const IMAGE: &str = "image/svg+xml";
 
 /// One file of the page.
 #[derive(Debug, Clone, Copy)]
-struct Asset {
+struct Asset<'a> {
     path: &'static str,
     kind: &'static str,
-    text: &'static str,
+    text: &'a str,
 }
 
 macro_rules! assets {
@@ -31,7 +33,7 @@ macro_rules! assets {
     };
 }
 
-const ASSETS: &[Asset] = &assets![
+const ASSETS: &[Asset<'static>] = &assets![
     "/" HTML "index.html",
     "/assets/icon.svg" IMAGE "icon.svg",
     "/assets/style.css" CSS "style.css",
@@ -48,23 +50,41 @@ const ASSETS: &[Asset] = &assets![
     "/assets/operator.js" SCRIPT "operator.js",
     "/assets/plots.js" SCRIPT "plots.js",
     "/assets/restarts.js" SCRIPT "restarts.js",
+    "/assets/say.js" SCRIPT "say.js",
     "/assets/strings.js" SCRIPT "strings.js",
     "/assets/timeline.js" SCRIPT "timeline.js",
     "/assets/tree.js" SCRIPT "tree.js",
     "/assets/vitals.js" SCRIPT "vitals.js",
 ];
 
+/// The sentences of mlx-tree in Russian, as a module: what the server says is said on the page as everywhere else.
+const PHRASES: &str = "/assets/phrases.js";
+
 /// A route for each file.
 pub(crate) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
-    ASSETS.iter().fold(Router::new(), |router, asset| {
+    let phrases: Arc<str> = phrases().into();
+    let router = ASSETS.iter().fold(Router::new(), |router, asset| {
         let tag = asset.tag();
         router.route(asset.path, get(move |headers: HeaderMap| async move { asset.answer(&tag, &headers) }))
-    })
+    });
+    let tag = Asset { path: PHRASES, kind: SCRIPT, text: &phrases }.tag();
+    router.route(
+        PHRASES,
+        get(move |headers: HeaderMap| async move {
+            Asset { path: PHRASES, kind: SCRIPT, text: &phrases }.answer(&tag, &headers)
+        }),
+    )
+}
+
+fn phrases() -> String {
+    let pairs: Vec<_> = mlx_tree_language::phrases().collect();
+    // What is JSON is JavaScript too.
+    format!("export const RU = {};\n", serde_json::json!(pairs))
 }
 
 // === impl Asset ===
 
-impl Asset {
+impl Asset<'_> {
     /// Names the content: another content has another name (FNV-1a, which is no secret and keeps none).
     fn tag(self) -> String {
         let hash = self
@@ -93,7 +113,7 @@ impl Asset {
         if is_known(request, tag) {
             return (StatusCode::NOT_MODIFIED, headers).into_response();
         }
-        (StatusCode::OK, headers, self.text).into_response()
+        (StatusCode::OK, headers, self.text.to_owned()).into_response()
     }
 }
 
@@ -117,7 +137,7 @@ mod tests {
             for file in paths.filter(|file| file.contains('.')) {
                 named += 1;
                 let path = format!("/assets/{file}");
-                assert!(ASSETS.iter().any(|it| it.path == path), "{} names {path}", asset.path);
+                assert!(path == PHRASES || ASSETS.iter().any(|it| it.path == path), "{} names {path}", asset.path);
             }
         }
         assert!(named > 20, "only {named} names were seen");

@@ -61,6 +61,11 @@ pub fn is_known(phrase: &str) -> bool {
     russian::phrases().any(|known| without_kinds(known.english) == without_kinds(phrase))
 }
 
+/// Every phrase, English and Russian, in the order in which they are tried: for those who speak elsewhere than here.
+pub fn phrases() -> impl Iterator<Item = (&'static str, &'static str)> {
+    russian::phrases().map(|Phrase { english, russian }| (english, russian))
+}
+
 fn without_kinds(phrase: &str) -> String {
     phrase.replace("{n}", "{}")
 }

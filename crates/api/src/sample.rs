@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::Event;
+use crate::{Event, Phase};
 
 /// One measurement. It is handed to every [`Fold`], and then forgotten.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -29,6 +29,23 @@ pub enum Sample<'a> {
         memory_bytes: u64,
         /// Processor time since it was started.
         cpu: Duration,
+    },
+    /// A server has come into another phase.
+    Entered {
+        /// The server.
+        server: &'a str,
+        /// The phase, as in the status document.
+        phase: Phase,
+    },
+    /// A request begins to wait for its turn, because there is no room or no server.
+    WaitBegan {
+        /// The server.
+        server: &'a str,
+    },
+    /// A request waits no longer: it had its turn, was refused, or its client has left.
+    WaitEnded {
+        /// The server.
+        server: &'a str,
     },
     /// A request has been sent to a server.
     AttemptBegan {
@@ -60,7 +77,7 @@ pub enum Sample<'a> {
     },
     /// A request is over, for its client too.
     RequestEnded {
-        /// The server that it was for.
+        /// The server that it was for; empty if it was refused before that was known.
         server: &'a str,
         /// The request.
         request: &'a str,
@@ -86,6 +103,8 @@ pub enum Probe {
     Health,
     /// One token.
     Canary,
+    /// One token of a fresh server, which has to load its model for it.
+    FirstCanary,
 }
 
 /// Whether the answer was a good one.
@@ -135,9 +154,23 @@ pub trait Fold: Send + Sync + 'static {
     fn sample(&self, sample: &Sample<'_>);
 }
 
+impl ProbeOutcome {
+    /// Of a probe that came to `answer`.
+    #[must_use]
+    pub const fn of<T, E>(answer: &Result<T, E>) -> Self {
+        match answer {
+            Ok(_) => Self::Good,
+            Err(_) => Self::Missed,
+        }
+    }
+}
+
 macro_rules! words {
     ($($name:ident { $($variant:ident = $word:literal),+ })+) => {
         $(impl $name {
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
             /// The word that stands in labels.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
@@ -148,7 +181,7 @@ macro_rules! words {
 }
 
 words! {
-    Probe { Health = "health", Canary = "canary" }
+    Probe { Health = "health", Canary = "canary", FirstCanary = "first_canary" }
     ProbeOutcome { Good = "good", Missed = "missed" }
     AttemptEnd { Answered = "answered", Broken = "broken", Abandoned = "abandoned" }
     RequestOutcome {

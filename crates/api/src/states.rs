@@ -12,6 +12,9 @@ macro_rules! words {
         pub enum $name { $($(#[$vdoc])* $variant),+ }
 
         impl $name {
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
             /// The word that stands in JSON, logs and on screens.
             #[must_use]
             pub const fn as_str(self) -> &'static str {

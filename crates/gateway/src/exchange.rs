@@ -17,6 +17,7 @@
 //! *Architecture Invariant:* all events of one answer come from one attempt. The one exception is a greedy answer, whose second
 //! generation is compared with what the client has before anything of it is sent.
 
+mod account;
 mod attempt;
 mod diversion;
 mod labels;
@@ -40,6 +41,7 @@ use crate::divert::Fallback;
 use crate::front::RequestId;
 use crate::request::{Ask, Delivery, Digest};
 
+pub(crate) use account::Account;
 use life::Life;
 pub(crate) use visit::Visit;
 
@@ -122,9 +124,16 @@ pub struct Caller {
 }
 
 /// Answers `ask`. Dropping the future, or the body of the answer, gives the request up.
-pub async fn exchange(common: Arc<Common>, route: Arc<Route>, ask: Ask, caller: Caller) -> Response<Body> {
+pub(crate) async fn exchange(
+    common: Arc<Common>,
+    route: Arc<Route>,
+    ask: Ask,
+    caller: Caller,
+    mut account: Account,
+) -> Response<Body> {
+    account.is_for(&route.server);
     let delivery = ask.delivery;
-    let life = match Life::begin(common, route, ask, caller) {
+    let life = match Life::begin(common, route, ask, caller, account) {
         Ok(life) => life,
         Err(refusal) => return refusal.response().map(Body::from),
     };

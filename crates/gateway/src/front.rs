@@ -54,6 +54,11 @@ pub trait Service: Send + Sync + 'static {
 
     /// Answers a request. The future is dropped when the client leaves, and a panic in it is a 500.
     fn call(&self, incoming: Incoming) -> BoxFuture<'_, Response<Body>>;
+
+    /// A request was refused before it could be asked of [`Service::call`].
+    fn refused(&self, id: &RequestId, refusal: &Refusal) {
+        let _ = (id, refusal);
+    }
 }
 
 /// What kind of request it is.

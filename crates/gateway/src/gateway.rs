@@ -30,8 +30,9 @@ use crate::admission::{BudgetLimits, Gate, Limits, Quarantine, QuarantineLimits,
 use crate::answer::Body;
 use crate::backend::{Backend, Observer};
 use crate::divert::Fallback;
-use crate::exchange::{Caller, Common, Continuation, Ending, Route, exchange};
-use crate::front::{self, Incoming, Service, require_json};
+use crate::exchange::verdict::Level;
+use crate::exchange::{Account, Caller, Common, Continuation, Ending, Route, exchange};
+use crate::front::{self, Incoming, RequestId, Service, require_json};
 use crate::request::{self, Catalogue, Endpoint, Listed};
 use crate::{Code, Refusal};
 
@@ -183,16 +184,18 @@ impl Gateway {
 
     async fn ask(&self, endpoint: Endpoint, incoming: Incoming) -> Response<Body> {
         let since = Instant::now();
-        let ask = match request::read(endpoint, &incoming.head.headers, &incoming.body, &self.catalogue) {
-            Ok(ask) => ask,
-            Err(refusal) => return refusal.response().map(Body::from),
-        };
-        let Some(route) = self.routes.get(&ask.server) else {
-            return Refusal::new(Code::InternalError, "this model has no server").response().map(Body::from);
+        let account = Account::open(Arc::clone(&self.common), incoming.id.clone(), since);
+        let asked = request::read(endpoint, &incoming.head.headers, &incoming.body, &self.catalogue);
+        let (ask, route) = match asked.and_then(|ask| Ok((self.routes.get(&ask.server).ok_or_else(no_server)?, ask))) {
+            Ok((route, ask)) => (ask, route),
+            Err(refusal) => {
+                account.refused(&refusal, Level::Nothing);
+                return refusal.response().map(Body::from);
+            }
         };
         let patience = request::deadline(&incoming.head.headers);
         let caller = Caller { id: incoming.id, client: incoming.client.into(), patience, since };
-        exchange(Arc::clone(&self.common), Arc::clone(route), ask, caller).await
+        exchange(Arc::clone(&self.common), Arc::clone(route), ask, caller, account).await
     }
 
     fn listed(&self) -> Vec<Listed> {
@@ -232,6 +235,10 @@ impl Service for Gateway {
 
     fn call(&self, incoming: Incoming) -> BoxFuture<'_, Response<Body>> {
         self.answer(incoming).boxed()
+    }
+
+    fn refused(&self, id: &RequestId, refusal: &Refusal) {
+        Account::open(Arc::clone(&self.common), id.clone(), Instant::now()).refused(refusal, Level::Nothing);
     }
 }
 
@@ -300,6 +307,10 @@ fn json(body: Body) -> Response<Body> {
 
 fn told(value: &serde_json::Value) -> Response<Body> {
     json(bytes::Bytes::from(value.to_string()).into())
+}
+
+fn no_server() -> Refusal {
+    Refusal::new(Code::InternalError, "this model has no server")
 }
 
 fn nothing_here() -> Refusal {

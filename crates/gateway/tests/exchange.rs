@@ -2,19 +2,20 @@
 //! that is cut without a word.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use http_body_util::BodyExt as _;
 use hyper::header::HeaderValue;
 use hyper::{HeaderMap, Request};
+use mlx_tree_api::{Kind, Sample};
 use mlx_tree_gateway::admission::Limits;
 use mlx_tree_gateway::answer::Body;
 use mlx_tree_gateway::exchange::Continuation;
 use mlx_tree_gateway::front::{ClientKey, Gone, Incoming, RequestId, Service as _};
 use mlx_tree_gateway::gateway::{Member, Plan};
 use mlx_tree_gateway::request::{Catalogue, Served};
-use mlx_tree_gateway::{Backend, BackendState, Gateway};
+use mlx_tree_gateway::{Backend, BackendState, Code, Gateway, Observer, Refusal};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -30,12 +31,43 @@ struct Stage {
     gateway: Gateway,
     server: TcpListener,
     backend: watch::Sender<Backend>,
+    told: Arc<Told>,
+}
+
+/// Remembers what was measured, in short: all but times and the request's number.
+#[derive(Default)]
+struct Told(Mutex<Vec<String>>);
+
+impl Observer for Told {
+    fn progressed(&self, _server: &str) {}
+
+    fn wanted(&self, _server: &str) {}
+
+    fn tell(&self, _server: &str, _epoch: u64, _kind: Kind) {}
+
+    fn sample(&self, sample: &Sample<'_>) {
+        let text = match sample {
+            Sample::AttemptBegan { server, epoch, .. } => format!("{server}: {epoch} begun"),
+            Sample::AttemptEnded { server, epoch, end, .. } => format!("{server}: {epoch} {}", end.as_str()),
+            Sample::Tokens { server, count } => format!("{server}: tokens {count}"),
+            Sample::WaitBegan { server } => format!("{server}: waits"),
+            Sample::WaitEnded { server } => format!("{server}: waits no longer"),
+            Sample::RequestEnded { server, outcome, code, took, first_byte, waited, attempts, .. } => {
+                assert!(took >= waited && *took >= first_byte.unwrap_or_default(), "{sample:?}");
+                let first = if first_byte.is_some() { "begun" } else { "silent" };
+                format!("{server}: request {} {code:?} {first} after {attempts}", outcome.as_str())
+            }
+            other => panic!("a gateway does not measure {other:?}"),
+        };
+        self.0.lock().expect("not poisoned").push(text);
+    }
 }
 
 impl Stage {
     async fn set() -> Self {
         let server = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
         let (backend, watched) = watch::channel(ready(1, server.local_addr().expect("an address")));
+        let told = Arc::new(Told::default());
         let mut catalogue = Catalogue::new();
         catalogue.add(Served::mlx_lm("m", "s")).expect("a name");
         catalogue.default_for_absent("m").expect("it is there");
@@ -48,9 +80,13 @@ impl Stage {
             open_after: Duration::from_millis(100),
             continuation: Continuation::Greedy,
             fallback: None,
-            observer: Arc::new(()),
+            observer: told.clone(),
         });
-        Self { gateway, server, backend }
+        Self { gateway, server, backend, told }
+    }
+
+    fn told(&self) -> Vec<String> {
+        self.told.0.lock().expect("not poisoned").clone()
     }
 
     /// The connection of the next attempt, its request read.
@@ -199,4 +235,81 @@ async fn what_is_passed_through_may_end_with_the_connection_as_old_servers_do() 
     assert_eq!(response.status(), 200);
     let body = response.into_body().collect().await.expect("a body").to_bytes();
     assert_eq!(&body[..], b"{\"all\": 1}");
+}
+
+#[tokio::test]
+async fn a_request_is_measured_from_its_arrival_to_its_end_and_so_is_each_attempt() {
+    let stage = Stage::set().await;
+    let play = async {
+        drop(stage.asked().await);
+        stage.down();
+        stage.up_again();
+        let mut server = stage.asked().await;
+        server.write_all(HEAD.as_bytes()).await.expect("it reads");
+        server.write_all(ANSWER.as_bytes()).await.expect("it reads");
+    };
+    let answered = async { rest(&mut stage.gateway.call(streamed()).await.into_body()).await };
+    let ((_, whole), ()) = tokio::join!(answered, play);
+    assert!(whole);
+    let expected = ["s: 1 begun", "s: 1 broken", "s: 2 begun", "s: tokens 1", "s: 2 answered"];
+    assert_eq!(stage.told()[..5], expected);
+    assert_eq!(stage.told()[5..], ["s: request answered None begun after 2"]);
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_is_told_of_once_wherever_its_request_is() {
+    let stage = Stage::set().await;
+    let (response, _server) = tokio::join!(stage.gateway.call(streamed()), stage.asked());
+    drop(response);
+    assert_eq!(stage.told(), ["s: 1 begun", "s: 1 abandoned", "s: request left None silent after 1"]);
+
+    stage.down();
+    let waiting = tokio::time::timeout(Duration::from_millis(10), stage.gateway.call(streamed()));
+    assert!(waiting.await.is_err(), "there is no server");
+    assert_eq!(stage.told()[3..], ["s: waits", "s: waits no longer", "s: request left None silent after 0"]);
+}
+
+#[tokio::test]
+async fn an_answer_that_is_cut_is_measured_as_that_and_not_as_an_answer() {
+    let stage = Stage::set().await;
+    let play = async {
+        let mut server = stage.asked().await;
+        server.write_all(HEAD.as_bytes()).await.expect("it reads");
+        let begun =
+            ANSWER.replace("\"finish_reason\":\"stop\"", "\"finish_reason\":null").replace("data: [DONE]\n\n", "");
+        server.write_all(begun.as_bytes()).await.expect("it reads");
+        server
+    };
+    let sampled = r#"{"messages":[{"role":"user","content":"hi"}],"stream":true,"temperature":0.7}"#;
+    let call = stage.gateway.call(incoming("POST", "/v1/chat/completions", sampled));
+    let (response, server) = tokio::join!(call, play);
+    let mut body = response.into_body();
+    while !piece(&mut body).await.expect("it goes on").contains("hi") {}
+    drop(server);
+    stage.down();
+    assert!(!rest(&mut body).await.1);
+    drop(body);
+    let cut = "s: request cut Some(\"backend_crashed\") begun after 1";
+    assert_eq!(stage.told(), ["s: 1 begun", "s: tokens 1", "s: 1 broken", cut]);
+}
+
+#[tokio::test]
+async fn what_is_refused_is_measured_too() {
+    let stage = Stage::set().await;
+    stage.gateway.call(incoming("POST", "/v1/chat/completions", "{")).await;
+    let stranger = r#"{"model":"stranger","messages":[{"role":"user","content":"hi"}]}"#;
+    stage.gateway.call(incoming("POST", "/v1/chat/completions", stranger)).await;
+    stage.backend.send_modify(|backend| backend.state = BackendState::Stopped { reason: "by hand".into() });
+    stage.gateway.call(streamed()).await;
+    stage.gateway.call(incoming("GET", "/slots", "")).await;
+    stage.gateway.call(incoming("GET", "/health", "")).await;
+    stage.gateway.refused(&RequestId::fresh(), &Refusal::new(Code::InvalidApiKey, "who are you?"));
+    let expected = [
+        ": request rejected Some(\"invalid_json\") silent after 0",
+        ": request rejected Some(\"model_not_found\") silent after 0",
+        "s: request failed Some(\"backend_stopped\") silent after 0",
+        "s: request failed Some(\"backend_stopped\") silent after 0",
+        ": request rejected Some(\"invalid_api_key\") silent after 0",
+    ];
+    assert_eq!(stage.told(), expected);
 }

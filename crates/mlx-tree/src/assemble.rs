@@ -116,7 +116,6 @@ impl Common<'_> {
     fn server_plan(&self, own: Own<'_>) -> ServerPlan {
         let Own { server, stamp, prepared, place, logs, label } = own;
         ServerPlan {
-            name: server.name().into(),
             history: Some(History::in_dir(place.dir().path())),
             blueprint: self.blueprint(server, stamp, prepared, place, logs),
             health: health_numbers(self.settings),
@@ -141,6 +140,7 @@ impl Common<'_> {
         logs: LogBook,
     ) -> Blueprint {
         Blueprint {
+            name: server.name().into(),
             label: stamp.into(),
             recipes: Recipes::of(recipe(self.settings, self.environment, server, prepared)),
             instance: Some(place),

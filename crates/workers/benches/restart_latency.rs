@@ -136,8 +136,8 @@ fn plan(command: &[String]) -> Plan {
     let hour = Duration::from_secs(3600);
     let host = settings.server.host;
     let server = ServerPlan {
-        name: "server".into(),
         blueprint: Blueprint {
+            name: "server".into(),
             label: "server".into(),
             recipes: Recipes::of(Recipe {
                 profile: Profile::of(ServerKind::Http, "", None),

@@ -42,6 +42,7 @@ pub use plan::{MemoryPlan, Plan, ServerChange, ServerPlan, Shown, Start, Stay, n
 pub use sabotage::Part;
 pub(crate) use server::{Planned, Server};
 pub use server::{ServerHandle, VerbError};
+pub(crate) use status::phase;
 pub(crate) use subtree::after_a_bug;
 
 use std::sync::Arc;

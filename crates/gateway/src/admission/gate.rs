@@ -13,6 +13,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use mlx_tree_api::Sample;
 use tokio::sync::{oneshot, watch};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
@@ -89,7 +90,10 @@ impl Gate {
         match self.shared.arrive(&entry) {
             Entrance::Open(permit) => Ok(permit.delivered()),
             Entrance::Shut(denied) => Err(denied),
-            Entrance::Queue(ticket) => ticket.wait().await.map(Permit::delivered),
+            Entrance::Queue(ticket) => {
+                let _waits = Waits::begin(&self.shared);
+                ticket.wait().await.map(Permit::delivered)
+            }
         }
     }
 
@@ -126,6 +130,24 @@ enum Entrance {
     Open(Permit),
     Shut(Denied),
     Queue(Ticket),
+}
+
+/// Somebody waits, until this is dropped.
+struct Waits<'a>(&'a Shared);
+
+// === impl Waits ===
+
+impl<'a> Waits<'a> {
+    fn begin(gate: &'a Shared) -> Self {
+        gate.observer.sample(&Sample::WaitBegan { server: &gate.server });
+        Self(gate)
+    }
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.observer.sample(&Sample::WaitEnded { server: &self.0.server });
+    }
 }
 
 // === impl Shared ===

@@ -142,6 +142,14 @@ impl<'a> Chunk<'a> {
         self.fields.usage.is_some() && self.choices().is_empty()
     }
 
+    /// Whether it adds to what is said: about one token, as servers stream.
+    #[must_use]
+    pub fn says_something(&self) -> bool {
+        let says =
+            |choice: &Choice<'_>| choice.texts().iter().any(|text| !text.is_empty()) || !choice.calls().is_empty();
+        self.choices().iter().any(says)
+    }
+
     /// The event as a client is sent it: `data: {…}` with `model` in place of the server's name for it.
     #[must_use]
     pub fn event(&self, model: &str) -> Bytes {

@@ -3,6 +3,7 @@
 //! `mlx_lm` tells probabilities in plain answers only, and embeddings are never streamed.
 
 use bytes::Bytes;
+use serde::Deserialize;
 
 use super::chunk::quoted;
 use super::object::{Object, Writer, elements};
@@ -66,6 +67,21 @@ pub fn answer(body: &[u8], expected: Expected, model: &str) -> Result<Bytes, NoP
         }
     }
     Ok(out.end().into())
+}
+
+/// How many tokens were made for an answer, as its `usage` says; 0 if it does not.
+#[must_use]
+pub fn tokens(body: &[u8]) -> u64 {
+    #[derive(Deserialize)]
+    struct Answer {
+        usage: Option<Usage>,
+    }
+    #[derive(Deserialize)]
+    struct Usage {
+        completion_tokens: Option<u64>,
+    }
+    let usage = serde_json::from_slice::<Answer>(body).ok().and_then(|answer| answer.usage);
+    usage.and_then(|usage| usage.completion_tokens).unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use hyper::Response;
-use mlx_tree_api::Kind;
+use mlx_tree_api::{Kind, RequestOutcome};
 
 use super::labels::{Labels, Shape};
 use super::life::Life;
@@ -71,7 +71,10 @@ async fn divert(life: Life, fallback: &dyn Fallback, why: &Refusal) -> Result<Re
     life.tell(life.epoch(), Kind::RequestDiverted { request, to, reason });
     match life.ask.delivery {
         Delivery::Whole => match collect(&life, answer, &model).await {
-            Ok(bytes) => Ok(labels.response(Shape::Json, Body::whole(bytes))),
+            Ok(bytes) => {
+                life.account.answered(RequestOutcome::Diverted);
+                Ok(labels.response(Shape::Json, Body::whole(bytes)))
+            }
             Err(refusal) => Err((Box::new(life), refusal)),
         },
         Delivery::Stream { usage } => {
@@ -102,10 +105,16 @@ async fn relay(life: Life, mut answer: Answer, usage: Usage, sender: &Sender) ->
     loop {
         let sent = match answer.next().await {
             Next::Event(event) if usage == Usage::NotWanted && tells_usage_only(&event) => Ok(()),
-            Next::Event(event) => sender.send(sse::data(&event)).await,
+            Next::Event(event) => {
+                life.account.begun();
+                sender.send(sse::data(&event)).await
+            }
             Next::Whole => {
                 return match sender.send(DONE).await {
-                    Ok(()) => Close::Whole,
+                    Ok(()) => {
+                        life.account.answered(RequestOutcome::Diverted);
+                        Close::Whole
+                    }
                     Err(_) => Close::Cut,
                 };
             }

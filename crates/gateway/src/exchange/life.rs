@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use mlx_tree_api::Kind;
+use mlx_tree_api::{Kind, Sample};
 use tokio::time::Instant;
 
 use super::attempt::{Running, begin};
 use super::verdict::{Budget, Fault, Level, Repeatable, Standing, Verdict, quarantined};
-use super::{Caller, Common, Continuation, Route};
+use super::{Account, Caller, Common, Continuation, Route};
 use crate::admission::{self, Entry, Outcome, Permit, Retry, Seq};
+use crate::answer::chunk::Chunk;
 use crate::answer::transcript::Ending;
 use crate::backend::BackendState;
 use crate::request::{Ask, Sampling};
@@ -39,22 +40,31 @@ pub(super) struct Life {
     deaths: u32,
     seq: Option<Seq>,
     standing: admission::Standing,
+    pub(super) account: Account,
 }
 
 // === impl Life ===
 
 impl Life {
     /// Begins one, unless its like is in quarantine.
-    pub(super) fn begin(common: Arc<Common>, route: Arc<Route>, ask: Ask, caller: Caller) -> Result<Self, Refusal> {
+    pub(super) fn begin(
+        common: Arc<Common>,
+        route: Arc<Route>,
+        ask: Ask,
+        caller: Caller,
+        account: Account,
+    ) -> Result<Self, Refusal> {
         let standing = match route.quarantine(|quarantine| quarantine.verdict(caller.since, &ask.digest)) {
             admission::Verdict::Clear(standing) => standing,
             admission::Verdict::Quarantined { remaining, .. } => {
-                return Err(quarantined().retry_after(remaining));
+                let refusal = quarantined().retry_after(remaining);
+                account.refused(&refusal, Level::Nothing);
+                return Err(refusal);
             }
         };
         route.retries(|retries| retries.on_request(caller.since));
         let queued = Duration::ZERO;
-        Ok(Self { common, route, ask, caller, attempts: 0, queued, epoch: 0, deaths: 0, seq: None, standing })
+        Ok(Self { common, route, ask, caller, attempts: 0, queued, epoch: 0, deaths: 0, seq: None, standing, account })
     }
 
     /// An attempt whose first event is there, after as many attempts as that takes.
@@ -77,7 +87,11 @@ impl Life {
         self.note_a_hold();
         let entry =
             Entry { client: self.caller.client, deadline: self.deadline(), arrived: self.seq, standing: self.standing };
-        let permit = self.route.gate.enter(entry).await?;
+        self.account.waits();
+        let entered = self.route.gate.enter(entry).await;
+        self.account.waited();
+        let permit = entered?;
+        self.account.attempt();
         self.queued += permit.queued_for();
         self.seq = Some(permit.seq());
         self.epoch = permit.epoch();
@@ -125,6 +139,7 @@ impl Life {
 
     /// Tells that it ends with an error, if that is not its own fault. That there is too much to do is nobody's.
     pub(super) fn failed(&self, refusal: &Refusal, level: Level) {
+        self.account.refused(refusal, level);
         let shed = matches!(refusal.code, Code::ServerOverloaded | Code::ClientShareExceeded | Code::ShuttingDown);
         if shed || !refusal.code.status().is_server_error() {
             return;
@@ -172,6 +187,21 @@ impl Life {
                 Repeatable::No
             }
         }
+    }
+
+    /// A chunk of the server's has come.
+    pub(super) fn count(&self, chunk: &Chunk<'_>) {
+        if chunk.says_something() {
+            self.count_tokens(1);
+        }
+    }
+
+    /// The server has made so many tokens.
+    pub(super) fn count_tokens(&self, count: u64) {
+        if count == 0 {
+            return;
+        }
+        self.common.observer.sample(&Sample::Tokens { server: &self.route.server, count });
     }
 
     pub(super) fn tell(&self, epoch: u64, kind: Kind) {

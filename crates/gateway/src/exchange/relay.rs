@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::Response;
-use mlx_tree_api::Kind;
+use mlx_tree_api::{Kind, RequestOutcome};
 use tokio::time::sleep;
 
 use super::COMMENT_EVERY;
@@ -15,6 +15,7 @@ use super::labels::{Labels, Shape};
 use super::life::{Closing, Life};
 use super::verdict::{Fault, Level, Repeatable, Verdict, cut, differs};
 use crate::Refusal;
+use crate::answer::chunk::Chunk;
 use crate::answer::continuation::{Plan, Resume, Step};
 use crate::answer::sse::{self, DONE};
 use crate::answer::transcript::{self, Ending, REMEMBERED, Sent, Transcript};
@@ -109,13 +110,13 @@ async fn serve(mut life: Life, running: Running, sender: &Sender) -> Close {
     };
     let mut transcript = Transcript::new(life.ask.model.clone(), remembered);
     let halt = match pass(&life, running, &mut transcript, None, sender).await {
-        Ok(()) => return whole(sender).await,
+        Ok(()) => return whole(&life, sender).await,
         Err(halt) => halt,
     };
     let Halt::Fault(fault) = halt else { return halted(&life, halt, sender).await };
     if transcript.ending() == Ending::WholeWithoutDone {
         // The client has all of it. What befell the server afterwards is not its concern.
-        return whole(sender).await;
+        return whole(&life, sender).await;
     }
     let sent = transcript.into_sent();
     let repeatable = match sent.fit() {
@@ -132,7 +133,7 @@ async fn serve(mut life: Life, running: Running, sender: &Sender) -> Close {
 /// Has the answer generated a second time, and goes on where the first one was cut.
 async fn again(mut life: Life, sent: Sent, sender: &Sender) -> Close {
     let mut resume = match sent.plan() {
-        Plan::Finish => return whole(sender).await,
+        Plan::Finish => return whole(&life, sender).await,
         Plan::Regenerate(resume) => resume,
         Plan::Impossible(_) => return broken(&life, &cut(), Level::Begun, sender).await,
     };
@@ -154,7 +155,7 @@ async fn again(mut life: Life, sent: Sent, sender: &Sender) -> Close {
             if sender.send(sse::comment(label.as_bytes())).await.is_err() {
                 return Close::Cut;
             }
-            whole(sender).await
+            whole(&life, sender).await
         }
         Ok(()) => halted(&life, Halt::Differs, sender).await,
         Err(Halt::Fault(fault)) => match life.judge(&fault, Level::Begun, Repeatable::No) {
@@ -184,7 +185,7 @@ async fn pass(
         match next {
             Next::Data(data) => match transcript.take(&data) {
                 transcript::Verdict::Chunk(chunk) if chunk.tells_usage_only() && !wants_usage(life) => {}
-                transcript::Verdict::Chunk(chunk) => match resume.as_mut().map(|resume| resume.take(&chunk)) {
+                transcript::Verdict::Chunk(chunk) => match taken(life, &chunk, resume.as_deref_mut()) {
                     None => sender.send(chunk.event(&life.ask.model)).await?,
                     Some(Step::Swallowed) => {}
                     Some(Step::Emit(events)) => {
@@ -218,13 +219,23 @@ async fn pass(
     }
 }
 
+/// Takes note of a chunk, and asks what becomes of it if it continues another answer.
+fn taken(life: &Life, chunk: &Chunk<'_>, resume: Option<&mut Resume>) -> Option<Step> {
+    life.account.begun();
+    life.count(chunk);
+    resume.map(|resume| resume.take(chunk))
+}
+
 fn wants_usage(life: &Life) -> bool {
     matches!(life.ask.delivery, Delivery::Stream { usage: Usage::Wanted })
 }
 
-async fn whole(sender: &Sender) -> Close {
+async fn whole(life: &Life, sender: &Sender) -> Close {
     match sender.send(DONE).await {
-        Ok(()) => Close::Whole,
+        Ok(()) => {
+            life.account.answered(RequestOutcome::Answered);
+            Close::Whole
+        }
         Err(Left) => Close::Cut,
     }
 }

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use hyper::Response;
+use mlx_tree_api::RequestOutcome;
 
 use super::attempt::{First, Next, Running};
 use super::diversion;
@@ -18,7 +19,10 @@ use crate::request::Endpoint;
 /// Serves a client that wants one JSON object.
 pub(super) async fn answer(mut life: Life) -> Response<Body> {
     match served(&mut life).await {
-        Ok(bytes) => Labels::of(&life).response(Shape::Json, Body::whole(bytes)),
+        Ok(bytes) => {
+            life.account.answered(RequestOutcome::Answered);
+            Labels::of(&life).response(Shape::Json, Body::whole(bytes))
+        }
         Err(refusal) => diversion::or_refuse(life, refusal).await,
     }
 }
@@ -46,6 +50,7 @@ async fn collect(life: &Life, mut running: Running) -> Result<Bytes, Fault> {
                 Endpoint::Embeddings => Expected::Embeddings,
             };
             let answer = plain::answer(object, expected, &life.ask.model).map_err(|why| Fault::Bad(why.to_string()))?;
+            life.count_tokens(plain::tokens(object));
             life.finished(running);
             return Ok(answer);
         }
@@ -60,7 +65,8 @@ async fn collect(life: &Life, mut running: Running) -> Result<Bytes, Fault> {
     loop {
         match next {
             Next::Data(data) => match transcript.take(&data) {
-                transcript::Verdict::Chunk(_) => {
+                transcript::Verdict::Chunk(chunk) => {
+                    life.count(&chunk);
                     assembly.take(&data).map_err(|why| Fault::Bad(why.to_string()))?;
                 }
                 transcript::Verdict::Failure(failure) => return Err(Fault::Bad(failure.message)),

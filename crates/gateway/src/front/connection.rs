@@ -108,6 +108,14 @@ enum Load {
     Work,
 }
 
+/// What comes through the door.
+enum Admitted {
+    /// A request.
+    Request(Box<Incoming>),
+    /// A browser's question whether it may ask, with the answer.
+    Preflight(Response<Body>),
+}
+
 /// What is left of a request on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Rest {
@@ -174,12 +182,29 @@ impl Turn {
         peer: SocketAddr,
         known: &mut Known,
     ) -> Result<Response<Body>, Refusal> {
+        match self.let_in(head, body, peer, known).await {
+            Ok(Admitted::Request(incoming)) => Ok(self.core.service.call(*incoming).await),
+            Ok(Admitted::Preflight(answer)) => Ok(answer),
+            Err(refusal) => {
+                self.core.service.refused(&known.id, &refusal);
+                Err(refusal)
+            }
+        }
+    }
+
+    async fn let_in(
+        &mut self,
+        head: Parts,
+        body: hyper::body::Incoming,
+        peer: SocketAddr,
+        known: &mut Known,
+    ) -> Result<Admitted, Refusal> {
         if let Some(refusal) = self.link.refusal() {
             return Err(refusal);
         }
         known.page = self.core.door.admit(&head.headers)?;
         if let Some(answer) = known.page.as_ref().and_then(|page| page.preflight(&head)) {
-            return Ok(answer);
+            return Ok(Admitted::Preflight(answer));
         }
         let token = Fingerprint::presented(&head.headers);
         let route = self.core.service.route(&head);
@@ -195,7 +220,7 @@ impl Turn {
         let client = token.map_or(ClientKey::Address(peer.ip()), ClientKey::Token);
         let gone = self.link.departure.gone();
         let incoming = Incoming { head, body, peer, client, id: known.id.clone(), gone };
-        Ok(self.core.service.call(incoming).await)
+        Ok(Admitted::Request(Box::new(incoming)))
     }
 
     /// Some connections are kept free of work, so that a probe is answered whatever the load.

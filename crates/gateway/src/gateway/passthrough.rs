@@ -1,15 +1,18 @@
 //! What is not about a model: passed on to the first server once, as it is, and its answer back.
 
+use std::sync::Arc;
+
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::http::uri::PathAndQuery;
 use hyper::{Method, Response};
-use mlx_tree_api::AttemptEnd;
+use mlx_tree_api::{AttemptEnd, RequestOutcome};
 use serde_json::{Map, Value};
 use tokio::time::{Instant, timeout};
 
 use crate::admission::{Entry, Outcome, Standing};
 use crate::answer::Body;
-use crate::exchange::{Common, Route, SETTLE, Visit};
+use crate::exchange::verdict::Level;
+use crate::exchange::{Account, Common, Route, SETTLE, Visit};
 use crate::front::Incoming;
 use crate::request::Catalogue;
 use crate::upstream::{self, Accept, Call, Connection, End, Frame, Verb};
@@ -22,14 +25,22 @@ const ANSWER_LIMIT: usize = 32 << 20;
 const NOT_ALLOWED: [&str; 3] = ["adapters", "draft_model", "model_path"];
 
 pub(super) async fn answer(
-    common: &Common,
+    common: &Arc<Common>,
     route: &Route,
     catalogue: &Catalogue,
     incoming: Incoming,
 ) -> Response<Body> {
-    match pass(common, route, catalogue, incoming).await {
-        Ok(response) => response,
-        Err(refusal) => refusal.response().map(Body::from),
+    let mut account = Account::open(Arc::clone(common), incoming.id.clone(), Instant::now());
+    account.is_for(&route.server);
+    match pass(common, route, catalogue, incoming, &mut account).await {
+        Ok(response) => {
+            account.answered(RequestOutcome::Answered);
+            response
+        }
+        Err(refusal) => {
+            account.refused(&refusal, Level::Nothing);
+            refusal.response().map(Body::from)
+        }
     }
 }
 
@@ -38,6 +49,7 @@ async fn pass(
     route: &Route,
     catalogue: &Catalogue,
     incoming: Incoming,
+    account: &mut Account,
 ) -> Result<Response<Body>, Refusal> {
     // Only the path and the query: whatever else a request line may hold, the address is ours.
     let path = incoming.head.uri.path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/"));
@@ -49,7 +61,11 @@ async fn pass(
     };
     let deadline = Instant::now() + common.hold_budget;
     let entry = Entry { client: incoming.client.into(), deadline, arrived: None, standing: Standing::Fresh };
-    let permit = route.gate.enter(entry).await?;
+    account.waits();
+    let entered = route.gate.enter(entry).await;
+    account.waited();
+    let permit = entered?;
+    account.attempt();
     let connection =
         upstream::connect(permit.address(), common.stall_timeout).await.map_err(|why| crashed(&why.to_string()))?;
     let mut visit = Visit::new(common.observer.clone(), route.server.clone(), permit.epoch(), incoming.id);

@@ -43,7 +43,8 @@ pub(super) fn planned(settings: &FallbackSettings, plan: &Plan) -> Result<Option
     let target = Target::new(config, view.subscribe())?;
     let blueprint = &plan.server.blueprint;
     let first = (SERVER.to_owned(), blueprint.view.subscribe());
-    let further = plan.further.iter().map(|server| (server.name.to_string(), server.blueprint.view.subscribe()));
+    let further =
+        plan.further.iter().map(|server| (server.blueprint.name.to_string(), server.blueprint.view.subscribe()));
     let links = FallbackLinks {
         client: blueprint.client.clone(),
         base: format!("http://{}", settings.address),

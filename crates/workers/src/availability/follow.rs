@@ -1,14 +1,16 @@
-//! Keeps a server's [`Availability`] true, from the first start to the end of the tree.
+//! Keeps a server's [`Availability`] true, and tells of its phases, from the first start to the end of the tree.
 
 use std::sync::Arc;
 
+use mlx_tree_api::{Phase, Sample};
 use mlx_tree_supervision::{SupervisorHandle, SupervisorPhase, SupervisorStatus};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::{Availability, Facts, Reach};
 use crate::SERVER;
-use crate::tree::Server;
+use crate::health::Standing;
+use crate::tree::{self, Server};
 
 /// Runs until the tree under `root` has ended.
 pub(crate) async fn follow(server: Arc<Server>, root: SupervisorHandle) {
@@ -16,6 +18,7 @@ pub(crate) async fn follow(server: Arc<Server>, root: SupervisorHandle) {
     let (mut view, mut gate) = (server.blueprint.view.subscribe(), server.gate.watch());
     let (mut wish, mut turn) = (server.wish.subscribe(), server.turn.subscribe());
     let mut planned = server.planned.subscribe();
+    let (mut health, mut phases) = (server.health.subscribe(), Phases::new(&server));
     let (mut epoch, mut since) = (0, Instant::now());
     let mut ended = false;
     while !ended {
@@ -27,6 +30,7 @@ pub(crate) async fn follow(server: Arc<Server>, root: SupervisorHandle) {
                 let (view, gate) = (view.borrow_and_update().clone(), gate.borrow_and_update().clone());
                 let planned = planned.borrow_and_update().clone();
                 let child = seen.as_ref().and_then(|status| status.child(SERVER));
+                let standing = health.borrow_and_update().standing;
                 let latest = child.map_or(0, |child| child.epoch.get()).max(view.epoch);
                 if latest != epoch {
                     (epoch, since) = (latest, Instant::now());
@@ -42,10 +46,12 @@ pub(crate) async fn follow(server: Arc<Server>, root: SupervisorHandle) {
                     since,
                     clock: server.blueprint.clock,
                 };
-                match phase {
+                let reach = match phase {
                     SupervisorPhase::Starting | SupervisorPhase::Running => facts.judge(),
                     SupervisorPhase::Stopping | SupervisorPhase::Stopped => Reach::Draining,
-                }
+                };
+                phases.are(&facts, standing, &reach);
+                reach
             };
             publish(&server, epoch, reach);
             if phase == SupervisorPhase::Stopped {
@@ -60,6 +66,7 @@ pub(crate) async fn follow(server: Arc<Server>, root: SupervisorHandle) {
                 _ = wish.changed() => {}
                 _ = turn.changed() => {}
                 _ = planned.changed() => {}
+                _ = health.changed() => {}
                 changed = whole.changed() => if changed.is_err() {
                     ended = true;
                     break;
@@ -68,6 +75,29 @@ pub(crate) async fn follow(server: Arc<Server>, root: SupervisorHandle) {
         }
     }
     publish(&server, epoch, Reach::Draining);
+}
+
+/// Tells of every phase once.
+struct Phases<'a> {
+    server: &'a Server,
+    last: Option<Phase>,
+}
+
+// === impl Phases ===
+
+impl<'a> Phases<'a> {
+    const fn new(server: &'a Server) -> Self {
+        Self { server, last: None }
+    }
+
+    fn are(&mut self, facts: &Facts<'_>, standing: Standing, reach: &Reach) {
+        let Self { server, last } = self;
+        let child = facts.child.map(|child| &child.state);
+        let phase = tree::phase(facts.restart, child, facts.view, standing, &facts.gate.breaker, reach);
+        if last.replace(phase) != Some(phase) {
+            server.blueprint.bus.sample(&Sample::Entered { server: &server.name, phase });
+        }
+    }
 }
 
 /// Resolves at the next status; whether there is going to be none any more.

@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mlx_tree_api::Kind;
+use mlx_tree_api::{Kind, Probe};
 use mlx_tree_policy::{HealthThreshold, Monotonic};
 use mlx_tree_process::Identity;
 use mlx_tree_supervision::{ChildContext, Slot};
@@ -51,6 +51,8 @@ pub enum Evidence {
 pub struct HealthArguments {
     /// Its place in the tree.
     pub context: ChildContext,
+    /// The server's name.
+    pub name: Arc<str>,
     /// What its events are stamped with: what the server's are.
     pub label: Arc<str>,
     /// The numbers, as they are now and as they change.
@@ -253,7 +255,8 @@ impl HealthState {
         tokio::spawn(async move {
             let timeout = arguments.numbers.borrow().timeout;
             let recipe = arguments.recipes.running();
-            let answer = probe::health(&arguments.client, &url, &recipe.profile, timeout).await;
+            let asked = probe::health(&arguments.client, &url, &recipe.profile, timeout);
+            let answer = probe::measured(&arguments.bus, &arguments.name, Some(Probe::Health), asked).await;
             let cpu = match recipe.evidence() {
                 Evidence::ProcessorTime => processor_time(&process).await,
                 Evidence::AnswersOnly => None,
@@ -323,7 +326,10 @@ impl HealthState {
         let (arguments, myself, url) = (Arc::clone(&self.arguments), myself.clone(), watched.url.clone());
         tokio::spawn(async move {
             let timeout = arguments.numbers.borrow().canary_timeout;
-            let answer = probe::canary(&arguments.client, &url, &arguments.recipes.running().profile, timeout).await;
+            let recipe = arguments.recipes.running();
+            let what = recipe.profile.canary.told_as(Probe::Canary);
+            let asked = probe::canary(&arguments.client, &url, &recipe.profile, timeout);
+            let answer = probe::measured(&arguments.bus, &arguments.name, what, asked).await;
             let _ = myself.send_message(HealthMessage::Canary { epoch, answer });
         });
     }

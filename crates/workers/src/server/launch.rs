@@ -29,6 +29,8 @@ const FREE_PORT_TRIES: u32 = 10;
 
 /// Everything that is the same for all incarnations of one server.
 pub struct Blueprint {
+    /// What it is called; unique.
+    pub name: Arc<str>,
     /// What its events are stamped with: `server`, or of several `coder/server`.
     pub label: Arc<str>,
     /// How it is started, judged and stopped, as of now.

@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use mlx_tree_api::{Probe, ProbeOutcome, Sample};
 use reqwest::Client;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::profile::{Canary, Healthy, Profile};
+use crate::bus::Bus;
 
 /// As much of an unexpected answer as is worth showing.
 const SHOWN: usize = 200;
@@ -84,6 +87,22 @@ pub async fn health(client: &Client, base: &str, profile: &Profile, timeout: Dur
 pub async fn canary(client: &Client, base: &str, profile: &Profile, timeout: Duration) -> Result<(), ProbeError> {
     let Some((path, body)) = canary_request(&profile.canary, "hi") else { return Ok(()) };
     complete(client, base, path, &body, timeout).await
+}
+
+/// What a probe comes to, told as a measurement if it is one.
+pub(crate) async fn measured(
+    bus: &Bus,
+    server: &str,
+    probe: Option<Probe>,
+    asked: impl Future<Output = Result<(), ProbeError>>,
+) -> Result<(), ProbeError> {
+    let since = Instant::now();
+    let answer = asked.await;
+    if let Some(probe) = probe {
+        let (outcome, took) = (ProbeOutcome::of(&answer), since.elapsed());
+        bus.sample(&Sample::Probed { server, probe, outcome, took });
+    }
+    answer
 }
 
 /// Sends one prompt, so that its model is loaded and the prompt's work is in the server's cache before people come.

@@ -6,6 +6,7 @@ use std::ffi::OsString;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
+use mlx_tree_api::Probe;
 use mlx_tree_settings::{CommandTemplate, ServerKind};
 
 use super::job::Job;
@@ -66,6 +67,18 @@ pub struct CommandParts {
     pub port: u16,
     /// The job of several processes that it is to be, if it is.
     pub job: Option<Job>,
+}
+
+// === impl Canary ===
+
+impl Canary {
+    /// As what its answer is measured: not at all, if nothing is asked.
+    pub(crate) const fn told_as(&self, probe: Probe) -> Option<Probe> {
+        match self {
+            Self::Completion { .. } | Self::Chat { .. } => Some(probe),
+            Self::None => None,
+        }
+    }
 }
 
 // === impl Profile ===

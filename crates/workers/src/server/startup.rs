@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use mlx_tree_api::Probe;
 use mlx_tree_process::port::{self, ListenerOwner};
 use mlx_tree_process::{Identity, Tail};
 use mlx_tree_settings::ServerKind;
@@ -11,6 +12,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::diagnosis::Reason;
 use super::failure::ServerFailure;
+use super::launch::Blueprint;
 use super::probe::{self, ProbeError};
 use super::recipe::Recipe;
 
@@ -30,7 +32,7 @@ pub(super) enum Milestone {
 /// Waits until the process `leader` serves at `address`. A process that exits meanwhile is for others to notice: this
 /// future is then dropped.
 pub(super) async fn startup(
-    client: &Client,
+    blueprint: &Blueprint,
     recipe: &Recipe,
     leader: &Identity,
     tail: &Tail,
@@ -41,11 +43,11 @@ pub(super) async fn startup(
     let base = format!("http://{address}");
     let mut last = "it has not listened yet".to_owned();
     let work = async {
-        wait_for_health(client, recipe, leader, address, tail, &mut last).await?;
+        wait_for_health(&blueprint.client, recipe, leader, address, tail, &mut last).await?;
         refuse_strangers(leader, address).await?;
         tell(Milestone::Loading);
-        wait_for_canary(client, recipe, &base, tail, deadline, &mut last).await?;
-        warm(client, recipe, &base, deadline).await;
+        wait_for_canary(blueprint, recipe, &base, tail, deadline, &mut last).await?;
+        warm(&blueprint.client, recipe, &base, deadline).await;
         Ok(())
     };
     match timeout_at(deadline, work).await {
@@ -107,7 +109,7 @@ async fn refuse_strangers(leader: &Identity, address: SocketAddr) -> Result<(), 
 
 /// The first completion waits for the model to be loaded, however long that takes: its limit is the start timeout.
 async fn wait_for_canary(
-    client: &Client,
+    blueprint: &Blueprint,
     recipe: &Recipe,
     base: &str,
     tail: &Tail,
@@ -117,7 +119,9 @@ async fn wait_for_canary(
     let mut pause = FIRST_PAUSE;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
-        match probe::canary(client, base, &recipe.profile, left).await {
+        let what = recipe.profile.canary.told_as(Probe::FirstCanary);
+        let asked = probe::canary(&blueprint.client, base, &recipe.profile, left);
+        match probe::measured(&blueprint.bus, &blueprint.name, what, asked).await {
             Ok(()) => return Ok(()),
             Err(error @ (ProbeError::Status { status: 503, .. } | ProbeError::Refused | ProbeError::Broken(_))) => {
                 *last = error.to_string();

@@ -186,7 +186,7 @@ impl ServerState {
         self.read_output(&group);
         report_exit(myself, &group);
         let startup = AbortOnDrop(tokio::spawn({
-            let (client, recipe) = (self.blueprint.client.clone(), Arc::clone(&self.recipe));
+            let (blueprint, recipe) = (Arc::clone(&self.blueprint), Arc::clone(&self.recipe));
             let (tail, myself) = (group.tail(), myself.clone());
             async move {
                 let tell = |milestone| match milestone {
@@ -194,7 +194,7 @@ impl ServerState {
                         let _ = myself.send_message(ServerMessage::Loading);
                     }
                 };
-                let outcome = startup::startup(&client, &recipe, &process, &tail, address, tell).await;
+                let outcome = startup::startup(&blueprint, &recipe, &process, &tail, address, tell).await;
                 let _ = myself.send_message(ServerMessage::Started(outcome));
             }
         }));

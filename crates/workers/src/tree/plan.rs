@@ -30,8 +30,6 @@ pub struct Plan {
 
 /// Everything that one server is built from.
 pub struct ServerPlan {
-    /// What it is called; unique.
-    pub name: Arc<str>,
     /// How it is started and judged.
     pub blueprint: Blueprint,
     /// How it is watched.

@@ -97,7 +97,7 @@ pub(crate) struct Server {
 impl Server {
     pub(super) fn new(plan: ServerPlan) -> Result<Arc<Self>, TreeError> {
         let gate = plan.gate()?;
-        let ServerPlan { name, blueprint, health, restart: _, history, served, shown, start, stay } = plan;
+        let ServerPlan { blueprint, health, restart: _, history, served, shown, start, stay } = plan;
         let wish = match start {
             Start::Always => Wish::Run,
             Start::Preload | Start::OnDemand => Wish::Sleep,
@@ -107,7 +107,7 @@ impl Server {
             Start::Always | Start::OnDemand => None,
         };
         Ok(Arc::new(Self {
-            name,
+            name: Arc::clone(&blueprint.name),
             blueprint: Arc::new(blueprint),
             gate,
             numbers: watch::Sender::new(health),

@@ -86,15 +86,11 @@ pub(super) async fn of_server(server: &Server) -> api::ServerStatus {
     let watched = server.health.borrow().clone();
     let gate = server.gate.snapshot();
     let child = supervisor.as_ref().and_then(|supervisor| supervisor.child(SERVER));
-    let leaves = leaving(server);
-    let phase = match phase_of(child.map(|child| &child.state), running_phase(&view, watched.standing)) {
-        api::Phase::Ready | api::Phase::Busy if leaves.is_some() => api::Phase::Draining,
-        // Nobody will start it again by himself.
-        api::Phase::Suspended if blueprint.recipes.newest().restart == Restart::Temporary => api::Phase::Failed,
-        // A delay that an earlier run has left to us is kept by a suspension, and is a delay all the same.
-        api::Phase::Suspended if gate.breaker == BreakerState::Closed => api::Phase::Backoff,
-        phase => phase,
-    };
+    let reach = server.reach_now();
+    let leaves = leaving(server, &reach);
+    let restart = blueprint.recipes.newest().restart;
+    let child_state = child.map(|child| &child.state);
+    let phase = phase(restart, child_state, &view, watched.standing, &gate.breaker, &reach);
     let breaker = breaker_of(server, &gate, clock);
     let asleep = phase == api::Phase::Stopped && *server.wish.borrow() == Wish::Sleep;
     api::ServerStatus {
@@ -151,9 +147,9 @@ pub(super) async fn of_server(server: &Server) -> api::ServerStatus {
 }
 
 /// Why it gets nothing new while it serves, and how much it has.
-fn leaving(server: &Server) -> Option<String> {
+fn leaving(server: &Server, reach: &Reach) -> Option<String> {
     let in_flight = server.activity.usage().in_flight;
-    match server.reach_now() {
+    match reach {
         Reach::Yielding { reason, .. } => Some(format!("{reason} (in flight: {in_flight})")),
         Reach::Finishing { reason, .. } => Some(format!("{reason}, when it has finished (in flight: {in_flight})")),
         Reach::Ready { .. }
@@ -164,6 +160,26 @@ fn leaving(server: &Server) -> Option<String> {
         | Reach::Asleep
         | Reach::Stopped { .. }
         | Reach::Draining => None,
+    }
+}
+
+/// The phase that a reader is shown.
+pub(crate) fn phase(
+    restart: Restart,
+    child: Option<&ChildState>,
+    view: &ServerView,
+    standing: Standing,
+    breaker: &BreakerState,
+    reach: &Reach,
+) -> api::Phase {
+    let leaves = matches!(reach, Reach::Yielding { .. } | Reach::Finishing { .. });
+    match phase_of(child, running_phase(view, standing)) {
+        api::Phase::Ready | api::Phase::Busy if leaves => api::Phase::Draining,
+        // Nobody will start it again by himself.
+        api::Phase::Suspended if restart == Restart::Temporary => api::Phase::Failed,
+        // A delay that an earlier run has left to us is kept by a suspension, and is a delay all the same.
+        api::Phase::Suspended if *breaker == BreakerState::Closed => api::Phase::Backoff,
+        phase => phase,
     }
 }
 
@@ -313,7 +329,7 @@ async fn memory_of(view: &ServerView) -> Option<u64> {
     usage::of_group(process).await.ok().map(|usage| usage.memory_bytes)
 }
 
-/// The phase that a reader is shown, from the supervisor's word about the child.
+/// The phase, from the supervisor's word about the child.
 fn phase_of(state: Option<&ChildState>, running: api::Phase) -> api::Phase {
     match state {
         None | Some(ChildState::Stuck) => api::Phase::Failed,

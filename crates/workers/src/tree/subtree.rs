@@ -150,6 +150,7 @@ fn watcher(server: &Arc<Server>, siblings: &Siblings) -> ChildSpec {
         let blueprint = &server.blueprint;
         let arguments = HealthArguments {
             context,
+            name: Arc::clone(&server.name),
             label: Arc::clone(&blueprint.label),
             numbers: server.numbers.subscribe(),
             recipes: blueprint.recipes.clone(),

@@ -5,9 +5,11 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Instant;
 
-use mlx_tree_api::{Fold, Status};
+use mlx_tree_api::{Fold, Status, Trend};
 use mlx_tree_gateway::divert::InvalidTarget;
+use mlx_tree_metrics::{Metrics, Own};
 use mlx_tree_process::state::{InstanceError, InstanceLock, StateDir, StateError};
+use mlx_tree_process::usage;
 use mlx_tree_provision::{Progress, Silent};
 use mlx_tree_settings::{Environment, Settings};
 use mlx_tree_supervision::ChildSpec;
@@ -25,6 +27,7 @@ pub struct Tree {
     tree: tree::Tree,
     gateway: Option<Window>,
     watch: Arc<Watch>,
+    metrics: Arc<Metrics>,
 }
 
 /// A tree that has not been started.
@@ -97,6 +100,19 @@ impl Tree {
         status.gateway = self.gateway.as_ref().map(Window::status);
         status.degraded = degraded(&status, &self.watch.facts(Instant::now()));
         status
+    }
+
+    /// All that has been counted and measured, as Prometheus text: what `docs/METRICS.md` describes.
+    pub async fn metrics(&self) -> String {
+        let own = usage::of_self().await.ok();
+        let own = Own { memory_bytes: own.map(|own| own.memory_bytes), cpu: own.map(|own| own.cpu) };
+        self.metrics.render(&self.status().await, &own)
+    }
+
+    /// The last minutes of each server.
+    #[must_use]
+    pub fn trend(&self) -> Trend {
+        self.metrics.trend()
     }
 }
 
@@ -227,6 +243,8 @@ impl Builder {
         let Self { settings, environment, children, guard, label, bus, progress: _ } = self;
         let watch = Arc::new(Watch::default());
         bus.attach(Arc::clone(&watch) as Arc<dyn Fold>);
+        let metrics = Arc::new(Metrics::new(settings.servers().map(|server| server.name().to_owned())));
+        bus.attach(metrics.clone());
         let places = places(&settings, instance)?;
         // Kept beside the plan, which takes it.
         let behind = door.map(|door| (door, catalogue(&settings, &environment, &prepared)));
@@ -245,7 +263,7 @@ impl Builder {
             link.tie(&tree);
             window
         });
-        Ok(Tree { tree, gateway, watch })
+        Ok(Tree { tree, gateway, watch, metrics })
     }
 }
 

@@ -30,6 +30,16 @@ pub async fn of_group(leader: &Identity) -> io::Result<Usage> {
     spawn_blocking(move || sum(&leader)).await.map_err(io::Error::other)
 }
 
+/// What this very process uses now, without those that it has started.
+///
+/// # Errors
+/// As for [`of_group`], or it cannot be read.
+pub async fn of_self() -> io::Result<Usage> {
+    let own = || os::process_usage(i32::try_from(std::process::id()).ok()?);
+    let (memory_bytes, cpu) = spawn_blocking(own).await.map_err(io::Error::other)?.ok_or(io::ErrorKind::Unsupported)?;
+    Ok(Usage { memory_bytes, cpu, processes: 1 })
+}
+
 /// How many processes of our control group, and of those below it, the kernel has killed for want of memory so far.
 /// A count that grew while a server died of SIGKILL is the proof of what is otherwise a suspicion.
 ///

@@ -31,11 +31,11 @@ impl Operator for Plane {
     }
 
     async fn metrics(&self) -> String {
-        String::new()
+        self.tree.metrics().await
     }
 
     async fn trend(&self) -> Trend {
-        Trend::default()
+        self.tree.trend()
     }
 
     async fn perform(&self, verb: Verb) -> Result<Done, Refusal> {

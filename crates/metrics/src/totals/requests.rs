@@ -1,0 +1,48 @@
+//! How requests ended, and how long that took.
+
+use std::collections::BTreeMap;
+
+use mlx_tree_api::Sample;
+
+use crate::histogram::Histogram;
+use crate::words::{self, known};
+
+const WHOLE: &[f64] = &[0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0];
+const FIRST_BYTE: &[f64] = &[0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0];
+const WAIT: &[f64] = &[0.001, 0.01, 0.05, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0];
+
+/// The requests of one server, or of none.
+#[derive(Debug)]
+pub(crate) struct RequestTotals {
+    /// By outcome and code, which is empty without an error.
+    pub(crate) ended: BTreeMap<(&'static str, &'static str), u64>,
+    /// By outcome.
+    pub(crate) took: BTreeMap<&'static str, Histogram>,
+    pub(crate) first_byte: Histogram,
+    pub(crate) wait: Histogram,
+}
+
+// === impl RequestTotals ===
+
+impl RequestTotals {
+    pub(crate) fn new() -> Self {
+        Self {
+            ended: BTreeMap::new(),
+            took: BTreeMap::new(),
+            first_byte: Histogram::new(FIRST_BYTE),
+            wait: Histogram::new(WAIT),
+        }
+    }
+
+    /// Takes a [`Sample::RequestEnded`]; others are none of its business.
+    pub(crate) fn on_end(&mut self, sample: &Sample<'_>) {
+        let Sample::RequestEnded { outcome, code, took, first_byte, waited, .. } = sample else { return };
+        let (outcome, code) = (outcome.as_str(), code.map_or("", |code| known(words::CODES, code)));
+        *self.ended.entry((outcome, code)).or_default() += 1;
+        self.took.entry(outcome).or_insert_with(|| Histogram::new(WHOLE)).observe(*took);
+        self.wait.observe(*waited);
+        if let Some(first_byte) = first_byte {
+            self.first_byte.observe(*first_byte);
+        }
+    }
+}

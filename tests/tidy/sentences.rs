@@ -22,7 +22,7 @@ const BORN: [&str; 13] = [
 ];
 
 /// Sentences for programs and for those who read the sources; parts of sentences that are known as a whole; names.
-const NOT_SAID: [&str; 42] = [
+const NOT_SAID: [&str; 50] = [
     // Records for the log of programs.
     "the limit of open files stays as it is",
     "no guard process: kill -9 of mlx-tree would orphan the server",
@@ -48,9 +48,17 @@ const NOT_SAID: [&str; 42] = [
     "{} -m pip install {requirements}",
     "chmod go-w {}",
     "chmod o-w {}",
+    "chmod go= {}",
     "Library/Application Support",
     "{key} = {value} (from {origin})",
     "{key} = {value}",
+    "{key} = {help}",
+    ", url = \"{MASK}\"",
+    ", command = {}",
+    ", events = {}",
+    "{{ kind = {}, name = {}{more}, level = {}{events}, min_interval = {} }}",
+    "command = [\"/usr/local/bin/tell-me\"]",
+    "{ env = \"NAME\" } or { file = \"PATH\" }",
     "{name} = {}",
     "value = {text}",
     "{{ model = {}, prompt = {} }}",

@@ -3,13 +3,14 @@
 mod commands;
 mod configuration;
 mod environment;
+mod notices;
 mod reasons;
 
 use crate::phrase::Phrase;
 
 /// All phrases; the first one that fits a text is taken.
 pub(crate) fn phrases() -> impl Iterator<Item = Phrase> {
-    [reasons::PHRASES, configuration::PHRASES, environment::PHRASES, commands::PHRASES]
+    [reasons::PHRASES, configuration::PHRASES, environment::PHRASES, commands::PHRASES, notices::PHRASES]
         .into_iter()
         .flatten()
         .map(|&(english, russian)| Phrase { english, russian })

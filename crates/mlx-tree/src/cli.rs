@@ -6,6 +6,7 @@ mod banner;
 mod events;
 mod fleet;
 mod logging;
+mod notices;
 mod picture;
 mod progress;
 mod report;
@@ -17,7 +18,7 @@ use std::io::{self, Write as _};
 
 use clap::Parser as _;
 
-use self::arguments::{Arguments, Command};
+use self::arguments::{Arguments, Command, NotifyAction};
 use self::report::{Code, Report};
 
 /// The whole program.
@@ -56,6 +57,9 @@ fn dispatch(arguments: Arguments) -> Result<Code, Report> {
         Command::Setup => {
             let settings = settings::load(&settings)?;
             block_on(run::set_up(settings))
+        }
+        Command::Notify { action: NotifyAction::Test { name } } => {
+            block_on(notices::test(settings::load(&settings)?, name))
         }
         Command::Check => settings::check(&settings),
         Command::Status { json } => block_on(ask::status(settings::load(&settings)?, json)),

@@ -28,6 +28,7 @@ pub use mlx_tree_api as api;
 pub use mlx_tree_control as control;
 pub use mlx_tree_gateway as data_plane;
 pub use mlx_tree_metrics as metrics;
+pub use mlx_tree_notify as notify;
 pub use mlx_tree_policy as policy;
 pub use mlx_tree_process as process;
 pub use mlx_tree_provision as provision;

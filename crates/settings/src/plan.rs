@@ -135,6 +135,7 @@ impl Settings {
         let Self {
             state_dir,
             data_dir,
+            notify,
             server: _,
             further_servers: _,
             memory,
@@ -150,6 +151,7 @@ impl Settings {
         let top = diff.section("");
         top.key("state_dir", &Effect::Program, state_dir, &new.state_dir);
         top.key("data_dir", &Effect::Program, data_dir, &new.data_dir);
+        top.live("notify", notify, &new.notify);
         self.compare_servers(new, diff);
         memory.compare(&new.memory, diff.section("memory"));
         restart.compare(&new.restart, diff.section("restart"));
@@ -201,6 +203,7 @@ impl Settings {
         Self {
             state_dir: self.state_dir.clone(),
             data_dir: self.data_dir.clone(),
+            notify: new.notify.clone(),
             server: server(&self.server),
             further_servers: self.further_servers.iter().map(server).collect(),
             memory: new.memory,

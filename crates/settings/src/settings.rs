@@ -8,6 +8,7 @@ mod gateway;
 mod health;
 mod log;
 mod memory;
+mod notify;
 mod restart;
 mod server;
 mod servers;
@@ -19,6 +20,7 @@ pub use gateway::{ContinueStreams, GatewaySettings, Tokens, UnknownModel};
 pub use health::HealthSettings;
 pub use log::{Language, LogFormat, LogLevel, LogSettings};
 pub use memory::MemorySettings;
+pub use notify::{NotifyLevel, NotifySettings, NotifySink, SecretUrl};
 pub use restart::{BreakerSettings, RestartMode, RestartSettings};
 pub use server::{
     CommandTemplate, LaunchSettings, Preload, PythonChoice, Ranks, ServerKind, ServerSettings, StartMode,
@@ -39,6 +41,8 @@ pub struct Settings {
     pub state_dir: PathBuf,
     /// Where the managed Python environment and made models live. Absolute.
     pub data_dir: PathBuf,
+    /// Who is told when something needs a human, in the order of the configuration. Each has a name of its own.
+    pub notify: Vec<NotifySettings>,
     /// The server that is kept alive; the first and default one of several.
     pub server: ServerSettings,
     /// The others of several, in the order of the configuration. Each has a name of its own.
@@ -106,7 +110,9 @@ impl Settings {
     pub(crate) fn read(reader: &mut Reader<'_>, environment: &Environment) -> Self {
         let state_dir = directories::state_dir(&mut reader.section(""), environment);
         let data_dir = directories::data_dir(&mut reader.section(""), environment);
+        let notify = notify::read(&mut reader.section(""), environment);
         let settings = Self {
+            notify,
             server: ServerSettings::read(&mut reader.section("server"), environment, &state_dir),
             further_servers: servers::further(reader, environment, &state_dir),
             memory: MemorySettings::read(&mut reader.section("memory")),

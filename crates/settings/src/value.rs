@@ -214,8 +214,9 @@ pub(crate) fn nearest<'a>(text: &str, candidates: impl Iterator<Item = &'a str>)
 
 /// A raw value as it would be written in TOML, or `***` if its key looks secret.
 pub(crate) fn show_safely(key: &str, value: &Value) -> String {
-    // What a file calls `server.env.HF_TOKEN` and a list of arguments hold their secrets in different places.
-    if looks_secret(key) {
+    // What a file calls `server.env.HF_TOKEN` and a list of arguments hold their secrets in different places. Whoever knows
+    // the address of a webhook can write to it.
+    if looks_secret(key) || key == "url" {
         return crate::secret::MASK.to_owned();
     }
     match value {

@@ -113,6 +113,11 @@ pub(crate) enum Command {
     },
     /// Show the token that the verbs of the control API need
     Token,
+    /// Those who are told when something needs a human
+    Notify {
+        #[command(subcommand)]
+        action: NotifyAction,
+    },
     /// Check the configuration, and show where each value comes from
     Check,
     /// Find or make the Python environment and the model, and run nothing
@@ -126,6 +131,15 @@ pub(crate) enum Command {
     /// End the server should mlx-tree be killed
     #[command(hide = true)]
     Guard,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum NotifyAction {
+    /// Tell them that this is a test, and say whether it arrived
+    Test {
+        /// Only the one that is called so
+        name: Option<String>,
+    },
 }
 
 fn key_value(text: &str) -> Result<(String, String), String> {

@@ -27,7 +27,7 @@ use super::logging::{self, Format};
 use super::progress::Shown;
 use super::report::{Code, Report};
 use super::settings::Loaded;
-use super::{own_program, print};
+use super::{notices, own_program, print};
 
 /// So many files may be open at once, if the system lets us: two for each connection, and some for the rest.
 const OPEN_FILES: u64 = 8192;
@@ -50,6 +50,7 @@ pub(crate) async fn run(loaded: Loaded, what: What) -> Result<Code, Report> {
     let mut signals = Signals::listen()?;
     let bus = Bus::new();
     let builder = builder(&loaded, what)?.bus(bus.clone());
+    let notifier = notices::start(&loaded, &bus);
     let state_dir = &loaded.settings.state_dir;
     let instance = builder.lock().map_err(refused)?;
     let door = builder.open_door().map_err(refused)?;
@@ -74,6 +75,10 @@ pub(crate) async fn run(loaded: Loaded, what: What) -> Result<Code, Report> {
     access.publish(state_dir).map_err(|error| Report::new(Code::Config, error))?;
     let served = tokio::spawn(bound.serve(plane.clone(), access.token.clone(), std::future::pending()));
     let code = until_the_end(&tree, &plane, &mut signals).await;
+    tokio::select! {
+        () = notifier.finish(notices::LAST_WORDS) => {}
+        _ = signals.next() => {}
+    }
     Access::withdraw(state_dir, std::process::id());
     served.abort();
     // The last lines of the narration are on their way through the bus.

@@ -15,6 +15,7 @@ fn every_key_is_shown_with_its_value_and_its_origin() {
 
     state_dir = "/var/state/mlx-tree"        # default
     data_dir = "/var/data/mlx-tree"          # default
+    notify = []                              # default
 
     server.name = ""                         # default
     server.aliases = []                      # default

@@ -6,6 +6,7 @@ mod errors;
 mod fallback;
 mod gateway;
 mod layering;
+mod notify;
 mod plan;
 mod servers;
 mod support;

@@ -11,6 +11,7 @@ use crate::support::User;
 const OTHERS: &[(&str, &str, &str)] = &[
     ("state_dir", "\"/elsewhere/state\"", ""),
     ("data_dir", "\"/elsewhere/data\"", ""),
+    ("notify", "[{ kind = \"desktop\" }]", ""),
     ("server.name", "\"coder\"", ""),
     ("server.aliases", "[\"gpt\"]", ""),
     ("server.kind", "\"openai\"", "server.command = [\"serve\", \"{port}\"]"),

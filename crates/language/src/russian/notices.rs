@@ -1,0 +1,67 @@
+//! Notices: how somebody is told, and why they could not be.
+
+/// English and Russian.
+pub(super) const PHRASES: &[(&str, &str)] = &[
+    // `[[notify]]`.
+    (
+        "a table for each, such as [[notify]] with kind = {} and url = {} below it",
+        "по таблице на каждого, например [[notify]], а под ним kind = {} и url = {}",
+    ),
+    ("write [[notify]], with two brackets on each side", "напишите [[notify]], с двумя скобками с каждой стороны"),
+    ("these are too many", "их слишком много"),
+    ("at most {n}", "не больше {}"),
+    ("there is one called {} already", "{} уже есть"),
+    ("a `name` of its own for each", "у каждого должно быть своё `name`"),
+    ("there are {}", "есть {}"),
+    ("kind = {} has no `{}`", "при kind = {} ключа `{}` нет"),
+    ("take it out", "уберите его"),
+    ("name = a few words", "name = несколько слов"),
+    ("this is no name", "это не имя"),
+    ("the command is empty", "команда пуста"),
+    ("names such as {}, or {} for a group", "имена вроде {} или {} для целой группы"),
+    ("there is no event {}", "события {} нет"),
+    (
+        "an https:// or http:// URL, { env = {} } or { file = {} }",
+        "URL с https:// или http://, { env = {} } или { file = {} }",
+    ),
+    ("there is no variable {}", "переменной {} нет"),
+    ("set it, or write the URL here", "задайте её или напишите URL здесь"),
+    ("this is no http:// or https:// URL", "это не URL с http:// или https://"),
+    ("the URL has no host", "в URL нет адреса сервера"),
+    ("a user in the URL is not supported", "имя пользователя в URL не поддерживается"),
+    (
+        "the URL has characters in it that must be written as %XX",
+        "в URL есть символы, которые следует записать как %XX",
+    ),
+    ("this table says neither where the URL is nor what it is", "в таблице нет ни самого URL, ни места, где он лежит"),
+    ("{} cannot be read: {}", "{} не читается: {}"),
+    ("a file that holds the URL and nothing else", "файл, в котором есть URL и больше ничего"),
+    ("others may read or change the file with the URL", "файл с URL могут прочесть или изменить другие"),
+    // Why somebody could not be told.
+    ("no end after {n} s", "не закончилось за {} с"),
+    ("the receiver answered {n}", "получатель ответил {}"),
+    ("the receiver answered {n}; redirects are not followed", "получатель ответил {}; переадресации не выполняются"),
+    ("its URL cannot be used", "его URL непригоден"),
+    ("nobody answers there", "там никто не отвечает"),
+    ("the connection broke off", "соединение оборвалось"),
+    ("its host cannot be found", "его сервер не найден"),
+    ("no answer in time", "ответа вовремя нет"),
+    ("TLS failed (curl exit code {n})", "ошибка TLS (код curl: {})"),
+    ("its certificate is not to be trusted (curl exit code {n})", "его сертификату нельзя доверять (код curl: {})"),
+    ("https needs curl, which is not there", "для https нужен curl, а его нет"),
+    ("it ended with code {n}", "завершилась с кодом {}"),
+    ("it ended with code {n}: {}", "завершилась с кодом {}: {}"),
+    ("there is no such program", "такой программы нет"),
+    ("{} ended with code {n}", "{}: завершилась с кодом {}"),
+    ("there is no {}", "{} здесь нет"),
+    ("nobody who is told is called {}", "адресата {} нет"),
+    ("there are: {}", "есть: {}"),
+    ("nobody is told anything: there is no [[notify]]", "оповещать некого: нет ни одного [[notify]]"),
+    ("docs/NOTIFICATIONS.md has examples", "примеры: docs/NOTIFICATIONS.md"),
+    // `mlx-tree top`.
+    ("this is no terminal", "это не терминал"),
+    (
+        "`mlx-tree status` shows the same once, as text; `mlx-tree status --json` for programs",
+        "`mlx-tree status` покажет то же один раз, текстом; `mlx-tree status --json` — для программ",
+    ),
+];

@@ -12,6 +12,7 @@ mod progress;
 mod report;
 mod run;
 mod settings;
+mod why;
 
 use std::ffi::OsString;
 use std::io::{self, Write as _};
@@ -71,6 +72,9 @@ fn dispatch(arguments: Arguments) -> Result<Code, Report> {
             block_on(events::events(loaded, lines, form, until))
         }
         Command::Token => ask::token(&settings::load(&settings)?),
+        Command::Why { id, server, ends, json } => {
+            block_on(why::why(settings::load(&settings)?, why::Wanted { id, server, ends, json }))
+        }
         Command::Start => ask(&settings, mlx_tree::control::Verb::Start),
         Command::Stop => ask(&settings, mlx_tree::control::Verb::Stop),
         Command::Restart => ask(&settings, mlx_tree::control::Verb::Restart),

@@ -11,12 +11,14 @@ use mlx_tree_metrics::{Metrics, Own};
 use mlx_tree_process::state::{InstanceError, InstanceLock, StateDir, StateError};
 use mlx_tree_process::usage;
 use mlx_tree_provision::{Progress, Silent};
+use mlx_tree_reports::Recorder;
 use mlx_tree_settings::{Environment, Settings};
 use mlx_tree_supervision::ChildSpec;
 use mlx_tree_workers::bus::Bus;
 use mlx_tree_workers::tree::{self, Start, TreeError, VerbError};
 
 use crate::assemble::{Label, Parts, Places, plan};
+use crate::black_box;
 use crate::degraded::{Watch, degraded};
 use crate::gateway::{BindError, Door, Planned, Window, catalogue};
 use crate::prepare::{PrepareError, Prepared, prepare};
@@ -28,6 +30,7 @@ pub struct Tree {
     gateway: Option<Window>,
     watch: Arc<Watch>,
     metrics: Arc<Metrics>,
+    recorder: Option<Arc<Recorder>>,
 }
 
 /// A tree that has not been started.
@@ -92,6 +95,15 @@ impl Tree {
             gateway.close();
         }
         self.tree.stop().await;
+        self.reports_written().await;
+    }
+
+    /// Resolves when the reports about servers that went down are written, as far as they go; after two seconds at the latest.
+    /// [`Tree::stop`] does so too. Without reports (`settings.reports.keep = 0`) there is nothing to wait for.
+    pub async fn reports_written(&self) {
+        if let Some(recorder) = &self.recorder {
+            recorder.flush().await;
+        }
     }
 
     /// The status document of this moment, with what the gateway knows and what is degraded.
@@ -258,12 +270,13 @@ impl Builder {
             }
             None => None,
         };
+        let recorder = black_box::record(settings.reports, &settings.state_dir, &plan);
         let tree = tree::Tree::start(plan).await?;
         let gateway = link.map(|(link, window)| {
             link.tie(&tree);
             window
         });
-        Ok(Tree { tree, gateway, watch, metrics })
+        Ok(Tree { tree, gateway, watch, metrics, recorder })
     }
 }
 

@@ -16,6 +16,7 @@
 //! of servers; [`tree`] is the tree that joins the server, its watcher and its breaker.
 
 mod assemble;
+mod black_box;
 mod degraded;
 mod facade;
 pub mod gateway;
@@ -32,6 +33,7 @@ pub use mlx_tree_notify as notify;
 pub use mlx_tree_policy as policy;
 pub use mlx_tree_process as process;
 pub use mlx_tree_provision as provision;
+pub use mlx_tree_reports as reports;
 pub use mlx_tree_settings as settings;
 pub use mlx_tree_stand_in as stand_in;
 pub use mlx_tree_supervision as supervision;

@@ -68,6 +68,7 @@ pub mod guard;
 pub mod identity;
 pub mod launch;
 pub mod limits;
+pub mod machine;
 mod marks;
 mod orphan;
 mod os;

@@ -17,13 +17,15 @@ use nix::libc;
 
 #[cfg(target_os = "linux")]
 pub(crate) use linux::{
-    Cgroup, boot_id, child_ended, command, default_signals, deliver_to_process, entry, lock_holders, mark_cloexec,
-    oom_kills, process_usage, snapshot, variable, vfork,
+    Cgroup, boot_id, child_ended, command, default_signals, deliver_to_process, entry, gpu_wired_limit, lock_holders,
+    machine_memory, mark_cloexec, memory_limit, memory_pressure, oom_kills, process_usage, snapshot, system_name,
+    variable, vfork,
 };
 #[cfg(target_os = "macos")]
 pub(crate) use macos::{
-    Cgroup, boot_id, child_ended, command, default_signals, deliver_to_process, entry, lock_holders, mark_cloexec,
-    oom_kills, process_usage, snapshot, variable, vfork,
+    Cgroup, boot_id, child_ended, command, default_signals, deliver_to_process, entry, gpu_wired_limit, lock_holders,
+    machine_memory, mark_cloexec, memory_limit, memory_pressure, oom_kills, process_usage, snapshot, system_name,
+    variable, vfork,
 };
 
 /// One line of the process table.

@@ -40,9 +40,9 @@ pub use secret::{ServerEnv, looks_secret};
 pub use settings::{
     AliasConsent, BreakerSettings, CommandTemplate, ContinueStreams, ControlSettings, FallbackKind, FallbackModel,
     FallbackPolicy, FallbackSettings, GatewaySettings, HealthSettings, Language, LaunchSettings, LogFormat, LogLevel,
-    LogSettings, MemorySettings, NotifyLevel, NotifySettings, NotifySink, Preload, PythonChoice, Ranks, RestartMode,
-    RestartSettings, SecretUrl, ServerKind, ServerSettings, Settings, ShutdownSettings, StartMode, Tokens,
-    UnknownModel,
+    LogSettings, MemorySettings, NotifyLevel, NotifySettings, NotifySink, Preload, PythonChoice, Ranks,
+    ReportsSettings, RestartMode, RestartSettings, SecretUrl, ServerKind, ServerSettings, Settings, ShutdownSettings,
+    StartMode, Tokens, UnknownModel,
 };
 pub use size::{SizeError, format_size, parse_size};
 

@@ -146,6 +146,7 @@ impl Settings {
             gateway,
             fallback,
             control,
+            reports,
             log,
         } = self;
         let top = diff.section("");
@@ -161,6 +162,7 @@ impl Settings {
         gateway.compare(&new.gateway, diff.section("gateway"));
         fallback.compare(&new.fallback, diff.section("fallback"));
         control.compare(&new.control, diff.section("control"));
+        reports.compare(&new.reports, diff.section("reports"));
         log.compare(&new.log, diff.section("log"));
     }
 
@@ -214,6 +216,7 @@ impl Settings {
             gateway: self.gateway.followed_by(&new.gateway),
             fallback: new.fallback.clone(),
             control: self.control,
+            reports: self.reports,
             log: self.log.followed_by(new.log),
         }
     }

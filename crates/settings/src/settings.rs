@@ -9,6 +9,7 @@ mod health;
 mod log;
 mod memory;
 mod notify;
+mod reports;
 mod restart;
 mod server;
 mod servers;
@@ -21,6 +22,7 @@ pub use health::HealthSettings;
 pub use log::{Language, LogFormat, LogLevel, LogSettings};
 pub use memory::MemorySettings;
 pub use notify::{NotifyLevel, NotifySettings, NotifySink, SecretUrl};
+pub use reports::ReportsSettings;
 pub use restart::{BreakerSettings, RestartMode, RestartSettings};
 pub use server::{
     CommandTemplate, LaunchSettings, Preload, PythonChoice, Ranks, ServerKind, ServerSettings, StartMode,
@@ -63,6 +65,8 @@ pub struct Settings {
     pub fallback: FallbackSettings,
     /// Who may ask about it.
     pub control: ControlSettings,
+    /// What is written down when a server goes down.
+    pub reports: ReportsSettings,
     /// What mlx-tree says.
     pub log: LogSettings,
 }
@@ -123,6 +127,7 @@ impl Settings {
             gateway: GatewaySettings::read(&mut reader.section("gateway")),
             fallback: FallbackSettings::read(&mut reader.section("fallback")),
             control: ControlSettings::read(&mut reader.section("control")),
+            reports: ReportsSettings::read(&mut reader.section("reports")),
             log: LogSettings::read(&mut reader.section("log"), environment),
             state_dir,
             data_dir,

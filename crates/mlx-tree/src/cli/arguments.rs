@@ -118,6 +118,21 @@ pub(crate) enum Command {
         #[command(subcommand)]
         action: NotifyAction,
     },
+    /// Explain why servers went down, and what can be done about it
+    Why {
+        /// Tell this report whole: its name, or a part of it that no other has
+        #[arg(value_name = "ID")]
+        id: Option<String>,
+        /// Tell of this server only
+        #[arg(long, value_name = "NAME")]
+        server: Option<String>,
+        /// Tell so many ends; those that say the same count once
+        #[arg(short = 'n', long, default_value_t = 3, value_name = "ENDS")]
+        ends: usize,
+        /// Show the reports as JSON, newest first
+        #[arg(long)]
+        json: bool,
+    },
     /// Check the configuration, and show where each value comes from
     Check,
     /// Find or make the Python environment and the model, and run nothing

@@ -79,6 +79,7 @@ pub(crate) async fn run(loaded: Loaded, what: What) -> Result<Code, Report> {
         () = notifier.finish(notices::LAST_WORDS) => {}
         _ = signals.next() => {}
     }
+    tree.reports_written().await;
     Access::withdraw(state_dir, std::process::id());
     served.abort();
     // The last lines of the narration are on their way through the bus.

@@ -8,7 +8,9 @@ mod vfork;
 
 pub(crate) use self::cgroup::Cgroup;
 pub(crate) use self::locks::lock_holders;
-pub(crate) use self::memory::{oom_kills, process_usage};
+pub(crate) use self::memory::{
+    gpu_wired_limit, machine_memory, memory_limit, memory_pressure, oom_kills, process_usage, system_name,
+};
 pub(crate) use self::table::{command, entry, snapshot, variable};
 pub(crate) use self::vfork::vfork;
 

@@ -12,6 +12,7 @@ use std::time::Duration;
 use super::wait::child_ended_by_sigchld;
 use super::{Entry, Holding, Life, mark_each_cloexec, procargs};
 use crate::identity::Identity;
+use crate::machine::Memory;
 use crate::signal::{Refused, Signal};
 
 /// See [`crate::clock::boot_id`]. Unlike `kern.boottime` it does not move when the clock is set.
@@ -65,6 +66,32 @@ pub(crate) fn process_usage(pid: i32) -> Option<(u64, Duration)> {
 /// There is no such count here.
 pub(crate) fn oom_kills() -> Option<u64> {
     None
+}
+
+/// What is available can only be guessed from `vm_stat`, so it is not said.
+pub(crate) fn machine_memory() -> Option<Memory> {
+    let total = ffi::sysctl_number(c"hw.memsize").filter(|total| *total > 0)?;
+    Some(Memory { total, available: None, swap: None })
+}
+
+/// There are no control groups here.
+pub(crate) fn memory_limit() -> Option<u64> {
+    None
+}
+
+/// There is no such count here.
+pub(crate) fn memory_pressure() -> Option<f64> {
+    None
+}
+
+pub(crate) fn system_name() -> String {
+    let version = ffi::sysctl_text(c"kern.osproductversion").unwrap_or_default();
+    format!("macOS {version}").trim_end().to_owned()
+}
+
+/// In MiB, and 0 for what the system thinks best.
+pub(crate) fn gpu_wired_limit() -> Option<u64> {
+    ffi::sysctl_number(c"iogpu.wired_limit_mb").filter(|limit| *limit > 0).map(|limit| limit.saturating_mul(1 << 20))
 }
 
 /// Resolves when our child has ended, leaving it a zombie.

@@ -1,7 +1,7 @@
 //! The state directory: ours alone, or not used.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io;
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -93,6 +93,56 @@ impl StateDir {
     #[must_use]
     pub fn file(&self, name: &str) -> PathBuf {
         self.path.join(name)
+    }
+
+    /// Writes a file of ours (mode 0600) so that a reader, or a power cut, sees the old one or this one whole. What is in the
+    /// way, a symbolic link included, is replaced and never written through.
+    ///
+    /// # Errors
+    /// [`StateError`]; the old file, if any, is still there, and nothing of the new one.
+    pub fn replace_file(&self, name: &str, content: &[u8]) -> Result<(), StateError> {
+        let new = self.file(&format!("{name}.new"));
+        let written = self.write_whole(&new, name, content);
+        if written.is_err() {
+            // On a full disk every byte counts.
+            let _ = fs::remove_file(&new);
+        }
+        written.map_err(|source| StateError::Io { path: new, source })
+    }
+
+    fn write_whole(&self, new: &Path, name: &str, content: &[u8]) -> io::Result<()> {
+        // One left behind by a crash, or a link put there: removed, never followed.
+        match fs::remove_file(new) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+        let flags = (OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC).bits();
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).custom_flags(flags).open(new)?;
+        file.write_all(content)?;
+        file.sync_all()?;
+        fs::rename(new, self.file(name))?;
+        // The rename itself is on disk only when its directory is.
+        File::open(&self.path)?.sync_all()
+    }
+
+    /// Reads a file, never through a symbolic link and never from anything but a file, and of a longer one the first
+    /// `longest` bytes. `None` when there is none.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    pub fn read_file(&self, name: &str, longest: u64) -> Result<Option<Vec<u8>>, StateError> {
+        let path = self.file(name);
+        let flags = (OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC).bits();
+        let file = match OpenOptions::new().read(true).custom_flags(flags).open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.raw_os_error() == Some(nix::libc::ELOOP) => return Err(StateError::Symlink { path }),
+            Err(source) => return Err(StateError::Io { path, source }),
+        };
+        let mut bytes = Vec::new();
+        let read = file.take(longest).read_to_end(&mut bytes);
+        read.map_err(|source| StateError::Io { path, source })?;
+        Ok(Some(bytes))
     }
 
     /// Opens (and creates, mode 0600) a file of ours for reading and writing, never through a symlink.

@@ -1,16 +1,12 @@
 //! The note about the running server that the next supervisor will find.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
-
-use nix::fcntl::OFlag;
+use std::fs;
+use std::io;
 
 use super::directory::{StateDir, StateError};
 use crate::identity::Identity;
 
 const FILE: &str = "server.state";
-const NEW_FILE: &str = "server.state.new";
 
 /// The first line; another version would have another one.
 const HEAD: &str = "mlx-tree server 1";
@@ -37,21 +33,7 @@ impl Record {
     /// # Errors
     /// [`StateError`]; the old note, if any, is still there.
     pub fn write(&self, dir: &StateDir) -> Result<(), StateError> {
-        let new = dir.file(NEW_FILE);
-        let io = |source| StateError::Io { path: new.clone(), source };
-        // One left behind by a crash, or a symlink put there: removed, never followed.
-        remove(dir, NEW_FILE)?;
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .custom_flags(OFlag::O_NOFOLLOW.bits())
-            .open(&new)
-            .map_err(io)?;
-        file.write_all(self.to_text().as_bytes()).and_then(|()| file.sync_all()).map_err(io)?;
-        fs::rename(&new, dir.file(FILE)).map_err(io)?;
-        // The rename itself is on disk only when its directory is.
-        File::open(dir.path()).and_then(|directory| directory.sync_all()).map_err(io)
+        dir.replace_file(FILE, self.to_text().as_bytes())
     }
 
     /// Reads the note. `None` when there is none, or when it is not one of ours (torn, foreign, of
@@ -60,17 +42,8 @@ impl Record {
     /// # Errors
     /// [`StateError`].
     pub fn read(dir: &StateDir) -> Result<Option<Self>, StateError> {
-        let path = dir.file(FILE);
-        let flags = (OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits();
-        let file = match OpenOptions::new().read(true).custom_flags(flags).open(&path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) if error.raw_os_error() == Some(nix::libc::ELOOP) => return Err(StateError::Symlink { path }),
-            Err(source) => return Err(StateError::Io { path, source }),
-        };
-        let mut bytes = Vec::new();
-        file.take(LONGEST).read_to_end(&mut bytes).map_err(|source| StateError::Io { path, source })?;
-        Ok(Self::from_text(&String::from_utf8_lossy(&bytes)))
+        let bytes = dir.read_file(FILE, LONGEST)?;
+        Ok(bytes.and_then(|bytes| Self::from_text(&String::from_utf8_lossy(&bytes))))
     }
 
     /// Removes the note; nothing happens when there is none.
@@ -157,7 +130,7 @@ mod tests {
         let victim = temporary.path().join("victim");
         fs::write(&victim, record().to_text()).expect("a file");
         symlink(&victim, dir.file(FILE)).expect("a link");
-        symlink(&victim, dir.file(NEW_FILE)).expect("a link");
+        symlink(&victim, dir.file("server.state.new")).expect("a link");
         assert!(matches!(Record::read(&dir), Err(StateError::Symlink { .. })));
         Record { port: 1, ..record() }.write(&dir).expect("replaces the links");
         assert_eq!(fs::read_to_string(&victim).expect("untouched"), record().to_text());

@@ -28,7 +28,8 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct Lines {
-    kept: VecDeque<String>,
+    /// Each with the incarnation that wrote it.
+    kept: VecDeque<(u64, String)>,
     bytes: usize,
 }
 
@@ -52,16 +53,16 @@ impl LogBook {
         Self { shared: Arc::new(Shared { lines: Mutex::default(), live, above }) }
     }
 
-    /// Adds a line; the oldest ones go when there are too many.
-    pub fn push(&self, line: String) {
+    /// Adds a line of incarnation `epoch`; the oldest ones go when there are too many.
+    pub fn push(&self, epoch: u64, line: String) {
         if let Some((above, name)) = &self.shared.above {
-            above.push(format!("{name}{line}"));
+            above.push(epoch, format!("{name}{line}"));
         }
         let mut lines = self.shared.lines.lock().unwrap_or_else(PoisonError::into_inner);
         lines.bytes += line.len();
-        lines.kept.push_back(line.clone());
+        lines.kept.push_back((epoch, line.clone()));
         while lines.kept.len() > LINES || lines.bytes > BYTES {
-            let Some(oldest) = lines.kept.pop_front() else { break };
+            let Some((_, oldest)) = lines.kept.pop_front() else { break };
             lines.bytes -= oldest.len();
         }
         let _ = self.shared.live.send(line);
@@ -71,7 +72,17 @@ impl LogBook {
     #[must_use]
     pub fn read(&self) -> (Vec<String>, broadcast::Receiver<String>) {
         let lines = self.shared.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        (lines.kept.iter().cloned().collect(), self.shared.live.subscribe())
+        (lines.kept.iter().map(|(_, line)| line.clone()).collect(), self.shared.live.subscribe())
+    }
+
+    /// The last lines of incarnation `epoch`, at most so many, oldest first.
+    #[must_use]
+    pub fn last_lines(&self, epoch: u64, most: usize) -> Vec<String> {
+        let lines = self.shared.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_it = lines.kept.iter().rev().filter(|(of, _)| *of == epoch).take(most);
+        let mut last: Vec<_> = of_it.map(|(_, line)| line.clone()).collect();
+        last.reverse();
+        last
     }
 }
 
@@ -89,17 +100,28 @@ mod tests {
     fn the_book_of_the_tree_has_the_lines_of_all_servers_with_their_names() {
         let all = LogBook::new();
         let (one, two) = (LogBook::within(&all, "one"), LogBook::within(&all, "two"));
-        one.push("hello".to_owned());
-        two.push("hi".to_owned());
+        one.push(1, "hello".to_owned());
+        two.push(1, "hi".to_owned());
         assert_eq!((one.read().0, two.read().0), (vec!["hello".to_owned()], vec!["hi".to_owned()]));
         assert_eq!(all.read().0, ["[one] hello", "[two] hi"]);
+    }
+
+    #[test]
+    fn the_lines_of_one_life_are_told_from_those_of_another() {
+        let book = LogBook::new();
+        for (epoch, line) in [(1, "one"), (1, "two"), (2, "other"), (1, "late")] {
+            book.push(epoch, line.to_owned());
+        }
+        assert_eq!(book.last_lines(1, 2), ["two", "late"]);
+        assert_eq!(book.last_lines(2, 9), ["other"]);
+        assert!(book.last_lines(3, 9).is_empty());
     }
 
     #[test]
     fn a_flood_is_remembered_by_its_end_only() {
         let book = LogBook::new();
         for n in 0..10_000 {
-            book.push(format!("{n} {}", "x".repeat(100)));
+            book.push(1, format!("{n} {}", "x".repeat(100)));
         }
         let (lines, _) = book.read();
         let bytes: usize = lines.iter().map(String::len).sum();

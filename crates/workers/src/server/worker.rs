@@ -326,7 +326,7 @@ impl ServerState {
                     siblings.alarm(epoch, &line.text, &bell);
                 }
                 tracing::debug!(target: "mlx_tree::server::output", epoch, "{}", line.text);
-                logs.push(line.text);
+                logs.push(epoch, line.text);
                 // In a flood there is always another line, and the thread has others to serve.
                 tokio::task::coop::consume_budget().await;
             }

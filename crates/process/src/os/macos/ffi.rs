@@ -112,6 +112,17 @@ pub(super) fn sysctl_text(name: &CStr) -> Option<String> {
     Some(text.to_str().ok()?.to_owned())
 }
 
+/// A sysctl that is a number of four or eight bytes.
+pub(super) fn sysctl_number(name: &CStr) -> Option<u64> {
+    let mut buffer = [0_u8; 8];
+    let mut size = buffer.len();
+    // SAFETY: the name is a C string; the buffer has the length that is passed.
+    let failed =
+        unsafe { libc::sysctlbyname(name.as_ptr(), buffer.as_mut_ptr().cast(), &raw mut size, ptr::null_mut(), 0) };
+    // The machine is little-endian, so four bytes in front of zeros are the same number.
+    (failed == 0 && (size == 4 || size == 8)).then(|| u64::from_le_bytes(buffer))
+}
+
 /// Mach time units are not nanoseconds on Apple silicon.
 pub(super) fn mach_time(units: u64) -> Duration {
     #[allow(deprecated, reason = "libc points to the mach2 crate, which is not worth one call")]

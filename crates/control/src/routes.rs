@@ -13,7 +13,8 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{Request, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
@@ -49,6 +50,9 @@ struct Document {
 /// What a handler is given.
 type Shown<O> = State<Arc<Plane<O>>>;
 
+/// The parameters of a question, if they can be read.
+type Asked<T> = Result<Query<T>, QueryRejection>;
+
 /// All routes, behind the door.
 pub(crate) fn router<O: Operator>(operator: O, token: Token, address: SocketAddr, limits: &Limits) -> Router {
     let plane = Plane {
@@ -68,6 +72,7 @@ pub(crate) fn router<O: Operator>(operator: O, token: Token, address: SocketAddr
         .route("/livez", get(probes::livez::<O>))
         .route("/readyz", get(probes::readyz::<O>))
         .route("/healthz", get(probes::healthz::<O>))
+        .route("/openapi.json", get(openapi))
         .route("/events", get(events::events::<O>))
         .route("/logs", get(logs::logs::<O>))
         .route("/{verb}", post(verbs::perform::<O>))
@@ -106,6 +111,11 @@ async fn trend<O: Operator>(State(plane): Shown<O>) -> Response {
 async fn metrics<O: Operator>(State(plane): Shown<O>) -> Response {
     let metrics = plane.metrics.get(plane.limits.answer, async || Bytes::from(plane.operator.metrics().await)).await;
     metrics.map_or_else(silent, |text| typed(PROMETHEUS, text))
+}
+
+/// What all of this is, for programs. Held against the types and the routes by tests.
+async fn openapi() -> Response {
+    typed(JSON, Bytes::from_static(include_bytes!("openapi.json")))
 }
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");

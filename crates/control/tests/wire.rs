@@ -6,5 +6,9 @@ mod attacks;
 mod clients;
 #[path = "wire/limits.rs"]
 mod limits;
+#[path = "wire/openapi.rs"]
+mod openapi;
 #[path = "wire/plane.rs"]
 mod plane;
+#[path = "wire/schema.rs"]
+mod schema;

@@ -1,6 +1,7 @@
 //! The shapes of answers: JSON, errors, and what every answer says of itself.
 
 use axum::body::Bytes;
+use axum::extract::rejection::QueryRejection;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use mlx_tree_api::ErrorBody;
@@ -60,6 +61,11 @@ pub(crate) fn busy(why: Busy) -> Response {
     };
     answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     answer
+}
+
+/// A parameter cannot be read.
+pub(super) fn bad_query(rejection: &QueryRejection) -> Response {
+    error(StatusCode::BAD_REQUEST, "bad_query", &rejection.body_text(), None)
 }
 
 pub(super) fn json(status: StatusCode, body: &impl serde::Serialize) -> Response {

@@ -25,8 +25,8 @@ use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::timeout;
 
-use super::Shown;
-use super::answers::{Busy, busy};
+use super::answers::{Busy, bad_query, busy};
+use super::{Asked, Shown};
 use crate::Operator;
 
 /// The header that names the run of mlx-tree whose events these are.
@@ -73,11 +73,11 @@ enum Told {
     Heartbeat,
 }
 
-pub(super) async fn events<O: Operator>(
-    State(plane): Shown<O>,
-    Query(wanted): Query<Wanted>,
-    headers: HeaderMap,
-) -> Response {
+pub(super) async fn events<O: Operator>(State(plane): Shown<O>, wanted: Asked<Wanted>, headers: HeaderMap) -> Response {
+    let Query(wanted) = match wanted {
+        Ok(wanted) => wanted,
+        Err(rejection) => return bad_query(&rejection),
+    };
     let form = Form::of(&headers);
     let seen = headers.get("last-event-id").and_then(|value| value.to_str().ok()?.trim().parse().ok());
     let place = if wanted.follow.unwrap_or(form == Form::Sse) {

@@ -10,8 +10,8 @@ use futures_util::stream;
 use serde::Deserialize;
 use tokio::sync::broadcast::error::RecvError;
 
-use super::Shown;
-use super::answers::{Busy, busy, denied};
+use super::answers::{Busy, bad_query, busy, denied};
+use super::{Asked, Shown};
 use crate::{Operator, guard};
 
 /// How much of the log is wanted.
@@ -24,14 +24,14 @@ pub(super) struct Wanted {
     follow: bool,
 }
 
-pub(super) async fn logs<O: Operator>(
-    State(plane): Shown<O>,
-    Query(wanted): Query<Wanted>,
-    headers: HeaderMap,
-) -> Response {
+pub(super) async fn logs<O: Operator>(State(plane): Shown<O>, wanted: Asked<Wanted>, headers: HeaderMap) -> Response {
     if let Err(denial) = guard::admit_bearer(&headers, &plane.token) {
         return denied(denial);
     }
+    let Query(wanted) = match wanted {
+        Ok(wanted) => wanted,
+        Err(rejection) => return bad_query(&rejection),
+    };
     let (mut past, live) = plane.operator.logs();
     if let Some(lines) = wanted.lines {
         past.drain(..past.len().saturating_sub(lines));

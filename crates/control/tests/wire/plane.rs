@@ -204,11 +204,16 @@ impl Plane {
 
     /// The whole answer to `GET path`, with further `headers`.
     pub(crate) async fn get(&self, path: &str, headers: &str) -> Answer {
-        let request = format!("GET {path} HTTP/1.1\r\nhost: localhost:{{port}}\r\nconnection: close\r\n{headers}\r\n");
-        let mut socket = self.open(&request).await;
+        let head = "host: localhost:{port}\r\nconnection: close\r\n";
+        self.ask(&format!("GET {path} HTTP/1.1\r\n{head}{headers}\r\n")).await
+    }
+
+    /// The whole answer to `request`, after which the connection is closed.
+    pub(crate) async fn ask(&self, request: &str) -> Answer {
+        let mut socket = self.open(request).await;
         let status = status_of(&mut socket).await;
         let mut text = String::new();
-        timeout(LONG, socket.read_to_string(&mut text)).await.expect("it ends").expect("text");
+        let _ = timeout(LONG, socket.read_to_string(&mut text)).await.expect("it ends");
         Answer { status, text }
     }
 

@@ -15,6 +15,8 @@ mod gateway;
 mod life;
 #[path = "faults/load.rs"]
 mod load;
+#[path = "faults/memory.rs"]
+mod memory;
 #[path = "faults/planned.rs"]
 mod planned;
 #[path = "faults/start.rs"]

@@ -322,6 +322,16 @@ async fn the_program_shows_several_servers_and_its_verbs_are_about_all_of_them()
     assert!(exit.success(), "{said}{error}");
     let status = tree.until("all up again", |it| up(it) == 2).await;
     assert!(status.servers[2].reason.as_deref().is_some_and(|it| it.contains("asleep")), "{status:#?}");
+    let (exit, said, error) = tree.command(&["restart"]);
+    assert!(exit.success() && said.contains("3 servers have been restarted"), "{said}{error}");
+    tree.told(&["[SUPERVISOR/coder]", "Planned restart"]).await;
+    let log = tree.log();
+    let (chat, coder) = log.split_once("[SUPERVISOR/coder] Planned restart").expect("just told");
+    let (_, chat) = chat.split_once("[SUPERVISOR] Planned restart").expect("the first one is restarted first");
+    assert!(
+        chat.contains("[SUPERVISOR] MLX API Server is up") && coder.contains("up and healthy"),
+        "one by one: {log}"
+    );
     tree.stop().await;
 }
 

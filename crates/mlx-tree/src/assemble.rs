@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use mlx_tree_policy::memory::MemoryLimits;
 use mlx_tree_process::Grace;
 use mlx_tree_process::state::InstanceLock;
 use mlx_tree_provision::model::Network;
@@ -127,7 +128,7 @@ impl Common<'_> {
                 StartMode::Preload => Start::Preload,
                 StartMode::OnDemand => Start::OnDemand,
             },
-            stay: stay(server),
+            stay: stay(self.settings, server),
         }
     }
 
@@ -162,8 +163,17 @@ pub(crate) const fn memory(settings: &Settings) -> MemoryPlan {
     MemoryPlan { budget: memory.budget, min_stay: memory.min_stay, turn: memory.turn }
 }
 
-fn stay(server: &ServerSettings) -> Stay {
-    Stay { idle_stop: server.idle_stop, memory: server.memory.unwrap_or(0) }
+fn stay(settings: &Settings, server: &ServerSettings) -> Stay {
+    Stay {
+        idle_stop: server.idle_stop,
+        memory: server.memory.unwrap_or(0),
+        limits: MemoryLimits {
+            soft: server.memory_soft_limit,
+            hard: server.memory_hard_limit,
+            patience: settings.memory.soft_patience,
+            every: settings.memory.soft_every,
+        },
+    }
 }
 
 fn shown(server: &ServerSettings, prepared: &Prepared, label: Label) -> Shown {

@@ -78,6 +78,7 @@ fn dispatch(arguments: Arguments) -> Result<Code, Report> {
         Command::Start => ask(&settings, mlx_tree::control::Verb::Start),
         Command::Stop => ask(&settings, mlx_tree::control::Verb::Stop),
         Command::Restart => ask(&settings, mlx_tree::control::Verb::Restart),
+        Command::Drain => ask(&settings, mlx_tree::control::Verb::Drain),
         Command::Reset => ask(&settings, mlx_tree::control::Verb::Reset),
         Command::Shutdown => ask(&settings, mlx_tree::control::Verb::Shutdown),
     }

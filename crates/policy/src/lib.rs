@@ -24,6 +24,7 @@
 //! | all of it, with a breaker and a journal | [`RestartPolicy`] |
 //! | who may be in memory together | [`residency::Residency`] |
 //! | how a server ends that is told to | [`drain::Drain`] |
+//! | what its memory calls for | [`memory::MemoryWatch`] |
 //!
 //! `docs/COMING_FROM.md` maps the words of OTP, Akka, Kubernetes and systemd to these.
 
@@ -40,6 +41,7 @@ mod intensity;
 mod jitter;
 mod journal;
 mod limit;
+pub mod memory;
 mod monotonic;
 pub mod residency;
 mod restart;

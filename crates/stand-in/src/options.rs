@@ -243,6 +243,8 @@ pub struct Generation {
     pub keepalive_every: Duration,
     /// `--tps`: tokens a second of one answer; none is as fast as it goes.
     pub tokens_per_second: Option<NonZeroU32>,
+    /// `--leak`: so many bytes more are kept by each completion.
+    pub leak: Option<usize>,
     /// `--burn`: keeps a processor busy between tokens, as a real model does.
     pub burn: bool,
     /// `--answer-tokens`: the natural length of an answer.
@@ -411,6 +413,7 @@ impl Default for Generation {
             prefill: None,
             keepalive_every: Duration::from_millis(100),
             tokens_per_second: None,
+            leak: None,
             burn: false,
             answer: Length::Tokens(64),
             context: None,

@@ -46,6 +46,7 @@ struct State {
     hung: Option<Hung>,
     generation: Generation,
     last_request: String,
+    leaked: Vec<Vec<u8>>,
 }
 
 #[derive(Debug)]
@@ -129,6 +130,10 @@ impl World {
             state.in_scope += 1;
             let number = state.in_scope;
             in_scope = (scope.from.unwrap_or(1)..=scope.until.unwrap_or(u64::MAX)).contains(&number).then_some(number);
+        }
+        if let (Some(bytes), Some(_)) = (self.options.generation.leak, in_scope) {
+            // Written to, or no memory would be taken for it.
+            state.leaked.push(vec![1; bytes]);
         }
         InFlight { world: self, now: state.stats.in_flight, in_scope }
     }

@@ -15,6 +15,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use mlx_tree_policy::memory::MemoryLimits;
 use mlx_tree_policy::{Backoff, BreakerConfig, Intensity, RestartPolicyConfig};
 use mlx_tree_process::clock::since_boot;
 use mlx_tree_process::signal::{self, Signal, Target};
@@ -196,7 +197,7 @@ fn plan(command: &[String]) -> Plan {
         served: Served::default(),
         shown: Shown { kind: "bench".to_owned(), model: String::new(), note: None },
         start: Start::Always,
-        stay: Stay { idle_stop: None, memory: 0 },
+        stay: Stay { idle_stop: None, memory: 0, limits: MemoryLimits::default() },
     };
     Plan {
         server,

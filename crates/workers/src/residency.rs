@@ -210,7 +210,7 @@ const fn config(memory: MemoryPlan) -> ResidencyConfig {
 }
 
 fn lodger(server: &Server) -> Lodger {
-    let Stay { idle_stop, memory } = *server.stay.borrow();
+    let Stay { idle_stop, memory, limits: _ } = *server.stay.borrow();
     Lodger { need: memory, tenancy: if server.sleeps() { Tenancy::Guest } else { Tenancy::Fixed }, idle_stop }
 }
 

@@ -35,6 +35,24 @@ pub(super) const PHRASES: &[(&str, &str)] = &[
         "the server is stopped; `mlx-tree start` starts it again",
         "сервер остановлен; `mlx-tree start` запустит его снова",
     ),
+    (
+        "the server has finished what it had, and is stopped; `mlx-tree start` starts it again",
+        "сервер закончил начатое и остановлен; `mlx-tree start` запустит его снова",
+    ),
+    (
+        "{n} servers have finished what they had, and are stopped; `mlx-tree start` lets them run again",
+        "серверов, закончивших начатое и остановленных: {}; `mlx-tree start` снова разрешит им работать",
+    ),
+    ("the restart that was under way already is over", "уже начатый перезапуск закончен"),
+    ("{}; left as they are: {}", "{}; остальные не тронуты: {}"),
+    (
+        "`mlx-tree stop` and `mlx-tree start` restart all of them, whatever happens",
+        "`mlx-tree stop` и `mlx-tree start` перезапустят их все в любом случае",
+    ),
+    (
+        "raise server.memory_hard_limit, or use a smaller model, a shorter context or a smaller prompt cache",
+        "повысьте server.memory_hard_limit или возьмите модель поменьше, контекст короче или кеш промптов меньше",
+    ),
     ("failures forgotten, breaker closed", "неудачи забыты, breaker закрыт"),
     ("mlx-tree is ending", "mlx-tree завершается"),
     ("{n} servers are ready, or asleep until they are wanted", "серверов готово или спит до востребования: {}"),

@@ -84,8 +84,10 @@ pub(crate) enum Command {
     Start,
     /// Stop the server and keep it stopped; the tree stays
     Stop,
-    /// Stop the server, forget its failures, and start it
+    /// Let the server finish what it works on, forget its failures, and start it afresh
     Restart,
+    /// Let the server finish what it works on, and stop it; the tree stays
+    Drain,
     /// Forget all failures and close the breaker
     Reset,
     /// End the server and mlx-tree itself

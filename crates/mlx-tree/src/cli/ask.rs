@@ -1,5 +1,7 @@
 //! The commands that ask a running mlx-tree.
 
+mod drains;
+
 use std::io::{self, Write as _};
 
 use mlx_tree::control::{AccessError, Client, ClientError, Verb};
@@ -21,10 +23,13 @@ pub(crate) async fn status(loaded: Loaded, json: bool) -> Result<Code, Report> {
     Ok(Code::Ok)
 }
 
-/// `mlx-tree start`, `stop`, `restart`, `reset`, `shutdown`.
+/// `mlx-tree start`, `stop`, `restart`, `drain`, `reset`, `shutdown`.
 pub(crate) async fn perform(loaded: Loaded, verb: Verb) -> Result<Code, Report> {
-    let done = client(&loaded)?.perform(verb).await.map_err(failed)?;
-    let language = loaded.language();
+    let (client, language) = (client(&loaded)?, loaded.language());
+    let done = tokio::select! {
+        done = client.perform(verb) => done.map_err(failed)?,
+        never = drains::tell(&client, language) => match never {},
+    };
     print(&format!("{}\n", language.say(&done.message)));
     for detail in &done.details {
         print(&format!("  {}\n", language.say(detail)));

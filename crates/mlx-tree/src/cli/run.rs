@@ -23,6 +23,7 @@ use self::plane::Plane;
 pub(super) use self::plane::refusal;
 use self::signals::{End, Signals};
 use super::banner::{Banner, row};
+use super::fleet::Rollout;
 use super::logging::{self, Format};
 use super::progress::Shown;
 use super::report::{Code, Report};
@@ -66,7 +67,12 @@ pub(crate) async fn run(loaded: Loaded, what: What) -> Result<Code, Report> {
         tokio::spawn(logging::tell(past, live, loaded.language()));
     }
     let tree = builder.launch_with(prepared, instance, door).await.map_err(refused)?;
-    let plane = Plane { tree: tree.clone(), control: bound.address(), shutdown: Arc::new(Notify::new()) };
+    let plane = Plane {
+        tree: tree.clone(),
+        control: bound.address(),
+        shutdown: Arc::new(Notify::new()),
+        rollout: Rollout::default(),
+    };
     let access = Access {
         url: format!("http://{}", bound.address()),
         pid: std::process::id(),

@@ -15,6 +15,10 @@ pub struct MemorySettings {
     pub min_stay: Duration,
     /// How long another one waits for the room of a server in use, before that one gets no new requests.
     pub turn: Duration,
+    /// How long a server above its soft limit may go on without being idle.
+    pub soft_patience: Duration,
+    /// How much time there is at least between two restarts of one server for its soft limit.
+    pub soft_every: Duration,
 }
 
 // === impl MemorySettings ===
@@ -25,13 +29,17 @@ impl MemorySettings {
             budget: section.read("budget", optional_size).0,
             min_stay: section.read("min_stay", duration),
             turn: section.read("turn", duration),
+            soft_patience: section.read("soft_patience", duration),
+            soft_every: section.read("soft_every", duration),
         }
     }
 
     pub(crate) fn compare(&self, new: &Self, diff: &mut Diff) {
-        let Self { budget, min_stay, turn } = self;
+        let Self { budget, min_stay, turn, soft_patience, soft_every } = self;
         diff.live("budget", budget, &new.budget);
         diff.live("min_stay", min_stay, &new.min_stay);
         diff.live("turn", turn, &new.turn);
+        diff.live("soft_patience", soft_patience, &new.soft_patience);
+        diff.live("soft_every", soft_every, &new.soft_every);
     }
 }

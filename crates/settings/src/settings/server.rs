@@ -59,6 +59,10 @@ pub struct ServerSettings {
     pub idle_stop: Option<Duration>,
     /// How much memory it needs, in bytes; counts towards the budget.
     pub memory: Option<u64>,
+    /// How much memory it may use before it is restarted when that suits, in bytes.
+    pub memory_soft_limit: Option<u64>,
+    /// How much memory it may use before it is ended, in bytes.
+    pub memory_hard_limit: Option<u64>,
     /// How its process becomes several, if it does.
     pub launch: Option<LaunchSettings>,
 }
@@ -123,10 +127,22 @@ impl ServerSettings {
             start: section.read("start", choice),
             idle_stop: Some(section.read("idle_stop", duration)).filter(|span| !span.is_zero()),
             memory: section.read("memory", optional_size).0,
+            memory_soft_limit: section.read("memory_soft_limit", optional_size).0,
+            memory_hard_limit: section.read("memory_hard_limit", optional_size).0,
             launch: launch::read(section, environment),
         };
         arguments::check(&settings, section);
         launch::check(&settings, section);
+        if let (Some(soft), Some(hard)) = (settings.memory_soft_limit, settings.memory_hard_limit)
+            && soft >= hard
+        {
+            section.conflict(
+                "memory_soft_limit",
+                "memory_hard_limit",
+                "it would be ended before it could be restarted",
+                "a soft limit below the hard one",
+            );
+        }
         if settings.start == StartMode::Always && settings.idle_stop.is_some() {
             section.conflict(
                 "idle_stop",

@@ -34,6 +34,8 @@ fn every_key_is_shown_with_its_value_and_its_origin() {
     server.start = "always"                  # default
     server.idle_stop = "0s"                  # default
     server.memory = ""                       # default
+    server.memory_soft_limit = ""            # default
+    server.memory_hard_limit = ""            # default
     server.launch.ranks = 1                  # default
     server.launch.hostfile = ""              # default
     server.launch.backend = "ring"           # default
@@ -41,6 +43,8 @@ fn every_key_is_shown_with_its_value_and_its_origin() {
     memory.budget = ""                       # default
     memory.min_stay = "10s"                  # default
     memory.turn = "30s"                      # default
+    memory.soft_patience = "600s"            # default
+    memory.soft_every = "1800s"              # default
 
     restart.policy = "permanent"             # ~/.config/mlx-tree/config.toml
     restart.max_restarts = 5                 # default

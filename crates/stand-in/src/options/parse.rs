@@ -161,6 +161,7 @@ impl Options {
             "--prefill" => generation.prefill = Some(words.time()?),
             "--keepalive-every" => generation.keepalive_every = words.time()?,
             "--tps" => generation.tokens_per_second = Some(words.number::<NonZeroU32>("tokens a second, 1 or more")?),
+            "--leak" => generation.leak = Some(words.number("a number of bytes")?),
             "--burn" => generation.burn = true,
             "--answer-tokens" => generation.answer = words.value("a number of tokens, or inf", parse_length)?,
             "--context" => generation.context = Some(words.number("a number of tokens")?),

@@ -40,6 +40,8 @@ pub enum Reason {
     CanaryFailed,
     /// It stopped answering.
     Unhealthy,
+    /// It used more memory than it may (`server.memory_hard_limit`).
+    MemoryLimit,
     /// Somebody else answers on its port.
     ForeignListener,
     /// The worker that had it has failed: a bug in mlx-tree.
@@ -168,7 +170,7 @@ fn names_an_error(line: &str) -> bool {
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::ExitCode,
         Self::UnexpectedExit,
         Self::Crashed,
@@ -186,6 +188,7 @@ impl Reason {
         Self::StartTimeout,
         Self::CanaryFailed,
         Self::Unhealthy,
+        Self::MemoryLimit,
         Self::ForeignListener,
         Self::WorkerFailed,
         Self::Unknown,
@@ -218,6 +221,7 @@ impl Reason {
             Self::StartTimeout => "start_timeout",
             Self::CanaryFailed => "canary_failed",
             Self::Unhealthy => "unhealthy",
+            Self::MemoryLimit => "memory_limit",
             Self::ForeignListener => "foreign_listener",
             Self::WorkerFailed => "worker_failed",
             Self::Unknown => "unknown",
@@ -246,6 +250,7 @@ impl Reason {
             | Self::StartTimeout
             | Self::CanaryFailed
             | Self::Unhealthy
+            | Self::MemoryLimit
             | Self::WorkerFailed
             | Self::Unknown => Severity::Transient,
         }
@@ -267,6 +272,9 @@ impl Reason {
             Self::BadArguments => Some("check server.args and server.command"),
             Self::CannotExecute => Some("check server.python and server.command"),
             Self::BadWorkingDirectory => Some("check server.cwd"),
+            Self::MemoryLimit => Some(
+                "raise server.memory_hard_limit, or use a smaller model, a shorter context or a smaller prompt cache",
+            ),
             Self::MetalOutOfMemory => Some("use a smaller model or a shorter context, or close what else uses the GPU"),
             Self::ExitCode
             | Self::UnexpectedExit

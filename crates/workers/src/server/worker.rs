@@ -69,6 +69,13 @@ pub enum ServerMessage {
         /// Why.
         why: String,
     },
+    /// Incarnation `epoch` uses more memory than it may.
+    OverLimit {
+        /// The incarnation; of another one it means nothing.
+        epoch: u64,
+        /// How much, and how much it may.
+        why: String,
+    },
     /// Panics, as a bug would: see [`crate::tree::Part`].
     #[cfg(feature = "test-util")]
     Panic,
@@ -154,6 +161,13 @@ impl Actor for ServerWorker {
                     state.emit(Kind::ServerUnhealthy { reason: why.clone() });
                     let tail = state.tail();
                     state.end(&myself, ServerFailure::living(Reason::Unhealthy, &why, &tail));
+                }
+                Ok(())
+            }
+            ServerMessage::OverLimit { epoch, why } => {
+                if epoch == state.epoch() {
+                    state.emit(Kind::ServerUnhealthy { reason: why.clone() });
+                    state.end(&myself, ServerFailure::plain(Reason::MemoryLimit, why));
                 }
                 Ok(())
             }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mlx_tree_policy::RestartPolicyConfig;
+use mlx_tree_policy::memory::MemoryLimits;
 use mlx_tree_process::state::InstanceLock;
 use mlx_tree_supervision::ChildSpec;
 use tokio::sync::watch;
@@ -70,6 +71,8 @@ pub struct Stay {
     pub idle_stop: Option<Duration>,
     /// How much memory it needs, in bytes.
     pub memory: u64,
+    /// How much it may use.
+    pub limits: MemoryLimits,
 }
 
 /// What is shown of a server's configuration.

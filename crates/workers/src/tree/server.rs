@@ -86,7 +86,6 @@ pub(crate) struct Server {
     pub(crate) availability: watch::Sender<Availability>,
     pub(super) shown: watch::Sender<Shown>,
     /// The children that it has now.
-    #[cfg(feature = "test-util")]
     pub(super) siblings: watch::Sender<super::Siblings>,
     /// One verb at a time changes what is wanted; waiting for the outcome is done without it.
     pub(super) verbs: Mutex<()>,
@@ -126,7 +125,6 @@ impl Server {
             wanted: watch::Sender::new(wanted),
             availability: watch::Sender::new(Availability::unknown()),
             shown: watch::Sender::new(shown),
-            #[cfg(feature = "test-util")]
             siblings: watch::Sender::new(super::Siblings::default()),
             verbs: Mutex::new(()),
         }))

@@ -38,7 +38,6 @@ pub(super) enum Beginning {
 pub(super) fn children(server: &Arc<Server>) -> [ChildSpec; 3] {
     let siblings = Siblings::default();
     let breaker = breaker(server, &siblings);
-    #[cfg(feature = "test-util")]
     server.siblings.send_replace(siblings.clone());
     [worker(server, &siblings), watcher(server, &siblings), breaker]
 }

@@ -9,7 +9,7 @@ use mlx_tree::control::{Done, Operator, Refusal, Verb};
 use mlx_tree::tree::{self, VerbError};
 use tokio::sync::{Notify, broadcast};
 
-use crate::cli::fleet;
+use crate::cli::fleet::{self, Rollout};
 
 /// The tree, as the control plane sees it.
 #[derive(Clone)]
@@ -17,6 +17,7 @@ pub(super) struct Plane {
     pub(super) tree: Tree,
     pub(super) control: SocketAddr,
     pub(super) shutdown: Arc<Notify>,
+    pub(super) rollout: Rollout,
 }
 
 impl Operator for Plane {
@@ -40,7 +41,7 @@ impl Operator for Plane {
 
     async fn perform(&self, verb: Verb) -> Result<Done, Refusal> {
         if self.tree.servers().len() > 1
-            && let Some(outcome) = fleet::perform(&self.tree, verb).await
+            && let Some(outcome) = fleet::perform(&self.tree, &self.rollout, verb).await
         {
             return outcome;
         }

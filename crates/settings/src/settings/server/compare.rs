@@ -27,6 +27,8 @@ impl ServerSettings {
             start,
             idle_stop,
             memory,
+            memory_soft_limit,
+            memory_hard_limit,
             launch,
         } = self;
         let restart = Effect::Restart(self.name().to_owned());
@@ -50,6 +52,8 @@ impl ServerSettings {
         diff.key("start", &Effect::Program, start, &new.start);
         diff.live("idle_stop", idle_stop, &new.idle_stop);
         diff.live("memory", memory, &new.memory);
+        diff.live("memory_soft_limit", memory_soft_limit, &new.memory_soft_limit);
+        diff.live("memory_hard_limit", memory_hard_limit, &new.memory_hard_limit);
         compare_launch(launch.as_ref(), new.launch.as_ref(), &restart, diff);
     }
 

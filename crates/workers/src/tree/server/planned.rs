@@ -18,12 +18,14 @@ use std::time::Duration;
 use mlx_tree_api::Kind;
 use mlx_tree_policy::drain::{Aim, Asked, Course, Door, Drain, Life, Scene, Stand, Word};
 use mlx_tree_supervision::{ChildState, SupervisorHandle};
+use ractor::ActorRef;
 use tokio::time::sleep_until;
 
 use super::{Server, ServerHandle, VerbError};
 use crate::SERVER;
 use crate::availability::{Availability, Reach, STOPPED, Wish};
 use crate::health::Standing;
+use crate::server::ServerMessage;
 
 /// Why, when it is an operator who restarts.
 const RESTARTED: &str = "an operator restarts it";
@@ -119,6 +121,17 @@ impl ServerHandle {
         }
     }
 
+    /// Cuts a planned restart short that an operator waits for.
+    pub async fn hurry(&self) {
+        let server = &self.server;
+        let _one_at_a_time = server.verbs.lock().await;
+        let restarts = server.planned.borrow().as_ref().is_some_and(|planned| planned.drain.aim() == Aim::Restart);
+        if restarts {
+            server.operator("restart");
+            let _ = server.take_in(Word::Restart, RESTARTED.into());
+        }
+    }
+
     /// Says that whoever forwards requests to the server goes by `known` from now on, so that nothing begins any more that
     /// `known` forbids, and everything that has begun is counted in [`ServerHandle::activity`]. A drain waits for that, from
     /// the first time that it is said until it is [not any more](ServerHandle::heeds_nothing).
@@ -135,6 +148,21 @@ impl ServerHandle {
 // === impl Server ===
 
 impl Server {
+    /// [Recycles](ServerHandle::recycle) it without waiting for that.
+    pub(crate) fn recycle_unasked(self: &Arc<Self>, reason: Arc<str>) {
+        let handle = ServerHandle { server: Arc::clone(self) };
+        tokio::spawn(async move {
+            if let Err(error) = handle.recycle(reason).await {
+                tracing::info!(target: "mlx_tree::tree", server = handle.name(), %error, "a planned restart has failed");
+            }
+        });
+    }
+
+    /// The worker that has its process now.
+    pub(crate) fn owner(&self) -> Option<ActorRef<ServerMessage>> {
+        self.siblings.borrow().server.actor()
+    }
+
     /// Begins a planned end for `word`, or has the one that is under way take it in: its number, if there is one to be waited
     /// for.
     async fn say(self: &Arc<Self>, word: Word, reason: Arc<str>) -> Result<Option<u64>, VerbError> {

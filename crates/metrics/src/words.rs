@@ -22,6 +22,7 @@ pub const REASONS: &[&str] = &[
     "start_timeout",
     "canary_failed",
     "unhealthy",
+    "memory_limit",
     "foreign_listener",
     "worker_failed",
     "unknown",

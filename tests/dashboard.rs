@@ -124,6 +124,7 @@ impl Stage {
                 let token = serde_json::to_value(self.now().access()).expect("JSON")["token"].clone();
                 json!({"url": self.now().access().url, "token": token, "pid": self.now().pid()})
             }
+            "keys" => narrated::keys(),
             "narrated" => narrated::samples(),
             "request" => {
                 let gateway = self.now().gateway().await;

@@ -193,6 +193,9 @@ await judge("both languages are whole, and tell events as mlx-tree does", async 
   await page.until(`${id("word")}.textContent === "Ready"`);
   const shapes = await page.value(`import("/assets/strings.js").then(({ LANGUAGES }) => Object.values(LANGUAGES).map((it) => Object.entries(it).map(([key, value]) => [key, typeof value, value.length ?? 0].slice(0, typeof value === "function" ? 3 : 2).join(" ")).sort()))`);
   equal(shapes[0], shapes[1]);
+  const keys = JSON.stringify(await ask("keys"));
+  const missing = await page.value(`import("/assets/strings.js").then(({ LANGUAGES }) => ${keys}.filter((key) => !Object.values(LANGUAGES).every((it) => ["string", "function"].includes(typeof it[key]))))`);
+  equal(missing, []);
   const samples = await ask("narrated");
   const said = await page.value(`Promise.all([import("/assets/strings.js"), import("/assets/narrate.js"), import("/assets/model.js")]).then(([strings, { narrate }, { levelOf }]) => ${JSON.stringify(samples.map((it) => it.event))}.map((event) => {
     const told = { level: levelOf(event) };

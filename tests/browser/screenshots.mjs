@@ -39,13 +39,14 @@ await judge("the pictures are taken", async () => {
   await ask("crash");
   await pause(75);
   const serves = `${word("Ready")} && document.querySelector('.flows path[data-state="flowing"]')`;
-  await take("dashboard-light", { width: 1280, height: 1180, until: serves });
-  await take("dashboard-dark", { width: 1280, height: 720, scheme: "dark", until: serves });
-  await take("dashboard-mobile", { width: 390, height: 844, scale: 2, scheme: "dark", language: "ru-RU", until: word("Работает") });
+  await take("dashboard-light", { width: 1200, height: 960, until: serves });
+  await take("dashboard-dark", { width: 1200, height: 960, scheme: "dark", until: serves });
+  await take("dashboard-mobile", { width: 390, height: 844, scale: 1.5, scheme: "dark", language: "ru-RU", until: word("Работает") });
   await ask("kill");
   await take("dashboard-kill", { width: 1280, height: 720, until: `${word("Restarting")} && document.querySelector('.flows path[data-state="held"]')` });
   const fleet = await ask("fleet");
-  await take("dashboard-fleet", { url: fleet, width: 1280, height: 860, scheme: "dark", until: `${word("Ready")} && document.querySelector('[data-id="fallback"]').innerText.includes("models")` });
+  await pause(12);
+  await take("dashboard-fleet", { url: fleet, width: 1280, height: 840, scheme: "dark", until: `${word("Ready")} && document.querySelector('[data-id="fallback"]').innerText.includes("models")` });
 });
 
 await browser.close();

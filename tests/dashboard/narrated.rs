@@ -1,6 +1,7 @@
 //! One event of every kind, with what mlx-tree itself says of it: what the page says is held against that.
 
 use mlx_tree_api::{Event, Kind, Language, narrate};
+use mlx_tree_control::Verb;
 use serde_json::{Value, json};
 
 /// An example of each kind; of some, one for each of its sentences.
@@ -67,6 +68,23 @@ fn kinds() -> Vec<Kind> {
         Kind::NotifyUndelivered { to: text("ops"), reason: text("refused") },
         Kind::OperatorRequested { verb: text("restart") },
     ]
+}
+
+/// The keys of the page's texts for every state that there can be, so that none is shown as a bare word.
+pub(crate) fn keys() -> Value {
+    let source = include_str!("../../crates/api/src/states.rs");
+    let kinds = [("Phase {", "word", "next"), ("BreakerState {", "breaker", ""), ("ChildState {", "child", "")];
+    let mut keys = Vec::new();
+    for (name, one, other) in kinds {
+        let block = source.split_once(name).expect("it is there").1;
+        let block = block.split_once("\n}").expect("it ends").0;
+        let words: Vec<_> = block.lines().filter_map(|line| line.split_once("= \"")?.1.strip_suffix("\",")).collect();
+        assert!(words.len() > 2, "{name}: {words:?}");
+        keys.extend(words.iter().map(|word| format!("{one}_{word}")));
+        keys.extend(words.iter().filter(|_| !other.is_empty()).map(|word| format!("{other}_{word}")));
+    }
+    keys.extend(Verb::ALL.iter().flat_map(|verb| [format!("verb_{verb}"), format!("about_{verb}")]));
+    json!(keys)
 }
 
 /// Each with its level, and with its line in both languages, where it has one.

@@ -9,7 +9,7 @@ import * as operator from "./operator.js";
 import * as plots from "./plots.js";
 import * as restarts from "./restarts.js";
 import { clock, countdown, span } from "./format.js";
-import { language, speak, t } from "./strings.js";
+import { language, named, speak, t } from "./strings.js";
 import * as timeline from "./timeline.js";
 import * as tree from "./tree.js";
 import * as vitals from "./vitals.js";
@@ -36,7 +36,9 @@ const link = new Link({
   trend(trend) {
     known.trend = trend;
     const last = trend.servers?.[0]?.points?.at(-1);
-    known.skew = last ? Date.parse(last.at) - Date.now() : 0;
+    // The clock of another machine may be another one; that of this one is not corrected by a step of the measurements.
+    const skew = last ? Date.parse(last.at) - Date.now() : 0;
+    known.skew = Math.abs(skew) > 15_000 ? skew : 0;
     later("trend");
   },
   lost(count) {
@@ -45,6 +47,7 @@ const link = new Link({
   },
   reborn() {
     Object.assign(known, { events: [], seen: 0, lost: 0, trend: null, waits: new Map() });
+    text($("said"), t("reborn"));
     later("status", "events", "trend");
   },
   state(state) {
@@ -105,7 +108,7 @@ function draw() {
 
 /** Says a new state to those who do not see it, and puts it into the title of the tab. */
 function announce({ server, all }) {
-  const word = t(`word_${phaseOf(server)}`);
+  const word = named("word", phaseOf(server));
   const said = all.length > 1 ? `${server.name}: ${word}` : word;
   const title = `${said} · mlx-tree`;
   if (document.title !== title) document.title = title;

@@ -5,7 +5,7 @@ import { glyph, setGlyph } from "./glyphs.js";
 import { phaseOf, tone, shape } from "./model.js";
 import { span, countdown } from "./format.js";
 import { say } from "./say.js";
-import { t } from "./strings.js";
+import { named, t } from "./strings.js";
 
 const big = glyph("unknown");
 
@@ -20,7 +20,7 @@ export function setUp(pick) {
 export function draw(view) {
   const { server, all, status } = view;
   const phase = phaseOf(server);
-  const word = t(`word_${phase}`);
+  const word = named("word", phase);
   attr($("state"), "data-tone", tone(phase));
   attr(document.documentElement, "data-tone", tone(phase));
   setGlyph(big, shape(phase));
@@ -50,7 +50,7 @@ function next(server, phase) {
     case "suspended":
       return t(server.next_attempt_in_s === undefined ? "next_suspended_for_good" : "next_suspended");
     default:
-      return t(`next_${phase}`);
+      return named("next", phase);
   }
 }
 
@@ -68,7 +68,7 @@ function chips(all, chosen) {
       attr(chip, "data-tone", tone(phase));
       attr(chip, "aria-pressed", server.name === chosen.name ? "true" : "false");
       setGlyph(chip.children[0], shape(phase));
-      text(chip.children[2], t(`word_${phase}`));
+      text(chip.children[2], named("word", phase));
     },
   );
 }

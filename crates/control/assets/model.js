@@ -2,13 +2,13 @@
 
 /** The five tones that colours stand for. */
 export const TONE = {
-  starting: "work", loading: "work", ready: "ok", busy: "ok", suspect: "wait", stopping: "work", backoff: "wait",
+  starting: "work", loading: "work", ready: "ok", busy: "ok", suspect: "wait", draining: "work", stopping: "work", backoff: "wait",
   suspended: "bad", stopped: "off", failed: "bad", asleep: "off",
   down: "off", up: "work", waiting: "wait", closed: "ok", open: "bad", half_open: "wait", unknown: "off",
 };
 
 const GLYPH = {
-  starting: "starting", loading: "starting", ready: "ready", busy: "busy", suspect: "suspect", stopping: "stopping",
+  starting: "starting", loading: "starting", ready: "ready", busy: "busy", suspect: "suspect", draining: "stopping", stopping: "stopping",
   backoff: "waiting", suspended: "suspended", stopped: "stopped", failed: "failed", asleep: "asleep",
   down: "stopped", up: "starting", waiting: "waiting", closed: "closed", open: "open", half_open: "half_open",
 };
@@ -28,6 +28,12 @@ export const OF_A_SERVER = ["server", "health", "breaker"];
 export function phaseOf(server) {
   const asleep = server.phase === "stopped" && server.reason?.startsWith("asleep");
   return asleep ? "asleep" : server.phase;
+}
+
+/** What was measured of a server, which is the `index`-th of the status. */
+export function trendOf(trend, server, index) {
+  const all = trend?.servers ?? [];
+  return all.find((one) => one.server === server.name) ?? all[index] ?? { points: [], phases: [] };
 }
 
 /** The gate of a server, if clients come by a gateway. */
@@ -129,7 +135,7 @@ export function spans(phases, start, end) {
   return found;
 }
 
-const UP = ["ready", "busy", "suspect"];
+export const UP = ["ready", "busy", "suspect", "draining"];
 const ASKED = ["stopped", "asleep"];
 
 /** How much of the time that is known it served, and its outages. Time in which it was stopped on request does not count. */

@@ -4,7 +4,7 @@
 import { $, h, attr, text, prose, clean, show } from "./dom.js";
 import { lines } from "./link.js";
 import { say as translated } from "./say.js";
-import { t } from "./strings.js";
+import { named, t } from "./strings.js";
 
 const VERBS = ["start", "stop", "restart", "drain", "reload", "reset", "shutdown"];
 const KEPT = 1000;
@@ -15,6 +15,8 @@ let hint = "token_hint";
 
 export function setUp(again) {
   for (const verb of VERBS) $("verbs").append(h("button", { type: "button", "data-verb": verb, class: verb === "shutdown" ? "danger" : null, onclick: () => ask(verb, again) }));
+  // What a verb does stands below it, for the one that is pointed to or has the focus.
+  for (const kind of ["focusin", "pointerover"]) $("verbs").addEventListener(kind, (event) => event.target.dataset.verb && text($("about"), named("about", event.target.dataset.verb)));
   $("token-form").addEventListener("submit", (event) => {
     event.preventDefault();
     unlock($("token").value.trim());
@@ -34,8 +36,8 @@ export function setUp(again) {
 /** The words, in the language of now. */
 export function draw() {
   for (const button of $("verbs").children) {
-    text(button, t(`verb_${button.dataset.verb}`));
-    attr(button, "title", t(`about_${button.dataset.verb}`));
+    text(button, named("verb", button.dataset.verb));
+    attr(button, "aria-description", named("about", button.dataset.verb));
   }
   prose($("token-hint"), t(hint));
   attr($("token-hint"), "data-bad", hint === "token_hint" ? null : "yes");
@@ -86,7 +88,7 @@ function ask(verb, again) {
 }
 
 async function perform(verb, again) {
-  const name = () => t(`verb_${verb}`);
+  const name = () => named("verb", verb);
   const button = $("verbs").querySelector(`[data-verb="${verb}"]`);
   attr(button, "aria-busy", "true");
   say(() => t("verb_under_way", name()));

@@ -1,13 +1,14 @@
 // What was measured in the last minutes, as areas: memory, tokens, requests.
 
-import { $, h, svg, attr, text, show } from "./dom.js";
-import { bytes, clock, count, rate } from "./format.js";
+import { $, h, svg, attr, text } from "./dom.js";
+import { trendOf } from "./model.js";
+import { bytes, clock, count, rate, span } from "./format.js";
 import { t } from "./strings.js";
 
 const WIDTH = 400;
 const HEIGHT = 110;
 const PLOTS = [
-  { name: "memory", value: (point) => point.memory_bytes ?? null, say: bytes, least: 64 * 2 ** 20 },
+  { name: "memory", value: (point) => point.memory_bytes ?? null, say: bytes, least: 2 ** 20 },
   { name: "tokens", value: (point) => point.tokens_per_s, say: rate, least: 10 },
   { name: "requests", value: (point) => point.in_flight, second: (point) => point.queued, say: count, least: 4 },
 ];
@@ -23,19 +24,20 @@ function make(kind) {
     title: h("h2"), now: h("p", { class: "plot-now" }), peak: h("p", { class: "quiet plot-peak" }),
     grid: svg("path", { class: "grid", d: `M0 ${HEIGHT - 0.5}H${WIDTH}M0 ${HEIGHT / 2}H${WIDTH}M0 0.5H${WIDTH}` }),
     area: svg("path", { class: "area" }), line: svg("path", { class: "curve" }), second: svg("path", { class: "curve second" }),
-    cursor: svg("path", { class: "cursor" }), at: h("p", { class: "quiet plot-at", "aria-hidden": "true" }),
+    cursor: svg("path", { class: "cursor" }),
+    from: h("span"), at: h("span"), to: h("span"),
   };
   parts.picture = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img" }, parts.grid, parts.area, parts.second, parts.line, parts.cursor);
   parts.picture.addEventListener("pointermove", (event) => point(plot, event));
   parts.picture.addEventListener("pointerleave", () => point(plot, null));
-  const root = h("section", { class: `card plot plot-${kind.name}` }, h("div", { class: "plot-head" }, parts.title, parts.now, parts.peak), parts.picture, parts.at);
+  const root = h("section", { class: `card plot plot-${kind.name}` }, h("div", { class: "plot-head" }, parts.title, parts.now, parts.peak), parts.picture, h("p", { class: "quiet plot-axis", "aria-hidden": "true" }, parts.from, parts.at, parts.to));
   const plot = { kind, root, points: [], ...parts };
   return plot;
 }
 
 export function draw(view) {
   const index = Math.max(0, view.all.indexOf(view.server));
-  const points = (view.trend?.servers?.[index]?.points ?? []).slice(-1000);
+  const points = trendOf(view.trend, view.server, index).points.slice(-1000);
   for (const plot of plots) update(plot, points);
 }
 
@@ -58,6 +60,9 @@ function update(plot, points) {
   attr(plot.line, "d", curve(values, x, y));
   attr(plot.area, "d", area(values, x, y));
   attr(plot.second, "d", seconds.some((value) => value > 0) ? curve(seconds, x, y) : "");
+  const length = points.length > 1 ? (Date.parse(points.at(-1).at) - Date.parse(points[0].at)) / 1000 : 0;
+  text(plot.from, length ? t("since_ago", span(length)) : "");
+  text(plot.to, length ? t("now") : "");
   const waiting = seconds.at(-1);
   if (waiting) text(plot.now, `${kind.say(last)} + ${kind.say(waiting)} ${t("legend_queued")}`);
 }
@@ -88,7 +93,7 @@ const area = (values, x, y) =>
 /** What was at the place that is pointed to. */
 function point(plot, event) {
   const { points, kind } = plot;
-  show(plot.at, Boolean(event) && points.length > 1);
+  text(plot.at, "");
   attr(plot.cursor, "d", "");
   if (!event || points.length < 2) return;
   const frame = plot.picture.getBoundingClientRect();

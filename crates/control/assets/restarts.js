@@ -1,6 +1,6 @@
 // Every fall with its cause and what was done about it, newest first.
 
-import { $, h, attr, text, clean, keyed, show } from "./dom.js";
+import { $, h, attr, text, prose, clean, keyed, show } from "./dom.js";
 import { glyph } from "./glyphs.js";
 import { restarts } from "./model.js";
 import { clock, span } from "./format.js";
@@ -13,6 +13,7 @@ const MOST = 30;
 export function draw(view) {
   const all = restarts(view.events, view.all[0].name);
   const shown = all.slice(0, MOST);
+  prose($("restarts-hint"), all.length ? t("restarts_hint") : "");
   show($("restarts-none"), all.length === 0);
   show($("restarts").parentElement, all.length > 0);
   keyed($("restarts"), shown, (fall) => fall.key, make, update);
@@ -35,11 +36,16 @@ function update(item, fall) {
   text(head.children[0], fall.kind === "planned" ? t("how_planned") : how(fall));
   text(head.children[1], [fall.child === "server" ? null : clean(fall.child, 60), fall.epoch ? t("epoch", fall.epoch) : null].filter(Boolean).join(" · "));
   text(head.children[2], clock(fall.at));
-  text(why, fall.given_up ? t("given_up", clean(say(fall.given_up), 300)) : clean(say(fall.message), 300));
+  text(why, fall.given_up ? t("given_up", clean(say(fall.given_up), 300)) : clean(say(withoutCause(fall)), 300));
   text(cause, fall.cause ? clean(fall.cause, 400) : "");
   show(cause, Boolean(fall.cause));
   text(done, outcome(fall));
   attr(item, "data-back", fall.back === null ? "no" : "yes");
+}
+
+/** The cause has a line of its own. */
+function withoutCause({ message, cause }) {
+  return cause && message.endsWith(`: ${cause}`) ? message.slice(0, -cause.length - 2) : message;
 }
 
 function outcome(fall) {

@@ -19,7 +19,7 @@ const EN = {
   version: (version, pid, uptime) => `${version} · pid ${pid} · up ${uptime}`,
 
   state: "State",
-  word_starting: "Starting", word_loading: "Loading", word_ready: "Ready", word_busy: "Busy", word_suspect: "In doubt",
+  word_starting: "Starting", word_loading: "Loading", word_ready: "Ready", word_busy: "Busy", word_suspect: "In doubt", word_draining: "Draining",
   word_stopping: "Stopping", word_backoff: "Restarting", word_suspended: "Held back", word_stopped: "Stopped",
   word_failed: "Failed", word_asleep: "Asleep", word_unknown: "Unknown",
   next_starting: "The process is being launched.",
@@ -28,6 +28,7 @@ const EN = {
   serving_for: "Serving for",
   next_busy: "Slow to answer checks, but it makes progress: nobody interrupts it.",
   next_suspect: (missed, limit) => `${missed} of ${limit} checks missed. One token decides whether it is restarted.`,
+  next_draining: "It gets nothing new, and ends what it works on. What comes meanwhile waits.",
   next_stopping: "Its process is being ended.",
   next_backoff: "It is started again by itself.",
   next_backoff_in: "Next start in",
@@ -75,7 +76,6 @@ const EN = {
   last_ok_never: "No good answer yet",
   queue: "Requests",
   in_flight: "In flight",
-  queued: "Waiting",
   limited_slow_start: "Slow start: it is back, and has not completed a request yet",
   limited_clamped: "Fewer at once, since it went down under several",
   limited_suspect: "One request has it for itself: it was there when the server went down",
@@ -97,12 +97,12 @@ const EN = {
   peak: (value) => `highest ${value}`,
   plot_label: (name, now, peak) => `${name}: now ${now}, highest in this time ${peak}`,
   legend_queued: "waiting",
+  since_ago: (span) => `−${span}`,
   none: "—",
 
   restarts: "Restarts and their causes",
+  restarts_hint: "`mlx-tree why` explains them",
   restarts_none: "Nothing has gone down since mlx-tree was started.",
-  restarts_more: (count) => `and ${count} earlier`,
-  how_code: (code) => `exit code ${code}`,
   how_planned: "planned",
   given_up: (reason) => `given up: ${reason}`,
   decided_delay: (span) => `started again after ${span}`,
@@ -129,7 +129,6 @@ const EN = {
   token_wrong: "That is not the token of this mlx-tree.",
   token_stale: "mlx-tree was started again and has a new token.",
   token_ok: "Unlocked.",
-  locked: "Verbs and log need the token.",
   verbs: "Verbs",
   verb_start: "Start", verb_stop: "Stop", verb_restart: "Restart", verb_drain: "Drain", verb_reload: "Reload",
   verb_reset: "Reset", verb_shutdown: "Shut down",
@@ -145,7 +144,6 @@ const EN = {
   cancel: "Cancel",
   log: "Log of the server",
   log_follow: "Follow",
-  log_empty: "Nothing yet.",
   log_ended: "The log has broken off; it is opened again when mlx-tree answers.",
 
   s: "s", min: "min", h: "h", d: "d", MiB: "MiB", GiB: "GiB",
@@ -170,7 +168,7 @@ const RU = {
   version: (version, pid, uptime) => `${version} · pid ${pid} · работает ${uptime}`,
 
   state: "Состояние",
-  word_starting: "Запуск", word_loading: "Загрузка", word_ready: "Работает", word_busy: "Занят", word_suspect: "Под вопросом",
+  word_starting: "Запуск", word_loading: "Загрузка", word_ready: "Работает", word_busy: "Занят", word_suspect: "Под сомнением", word_draining: "Дорабатывает",
   word_stopping: "Остановка", word_backoff: "Перезапуск", word_suspended: "Удержан", word_stopped: "Остановлен",
   word_failed: "Сбой", word_asleep: "Спит", word_unknown: "Неизвестно",
   next_starting: "Процесс запускается.",
@@ -179,16 +177,17 @@ const RU = {
   serving_for: "Без перерыва",
   next_busy: "На проверки отвечает медленно, но работа идёт: её никто не прерывает.",
   next_suspect: (missed, limit) => `Пропущено проверок: ${missed} из ${limit}. Пробный токен решит, нужен ли перезапуск.`,
+  next_draining: "Новых запросов не получает и заканчивает начатое. Новые запросы ждут.",
   next_stopping: "Процесс завершается.",
   next_backoff: "Сервер запустится сам.",
   next_backoff_in: "Следующий запуск через",
-  next_suspended: "Предохранитель удерживает перезапуски. Затем будет одна проба.",
+  next_suspended: "Circuit breaker не даёт перезапускать сервер. Затем будет одна проба.",
   next_suspended_in: "Пробный запуск через",
-  next_suspended_for_good: "Предохранитель разомкнут до сброса.",
+  next_suspended_for_good: "Circuit breaker разомкнут, пока его не сбросят.",
   next_stopped: "Останется остановленным, пока его не запустят.",
   next_asleep: "Проснётся при первом же запросе.",
   next_failed: "mlx-tree больше не запускает его сам. Нужно ваше вмешательство.",
-  incarnation: (epoch) => `воплощение ${epoch}`,
+  incarnation: (epoch) => `запуск № ${epoch}`,
   degraded: "Работает хуже, чем должно",
   pick_server: "Сервер",
 
@@ -216,7 +215,7 @@ const RU = {
   signal: (name) => name,
 
   protection: "Защита",
-  breaker: "Предохранитель",
+  breaker: "Circuit breaker",
   failed_in_a_row: "Сбоев подряд",
   restarts_in: (span) => `Перезапусков за ${span}`,
   half_open_in: (left) => `Проба через ${left}`,
@@ -226,7 +225,6 @@ const RU = {
   last_ok_never: "Хороших ответов ещё не было",
   queue: "Запросы",
   in_flight: "В работе",
-  queued: "Ждут",
   limited_slow_start: "Плавный старт: сервер вернулся и ещё не выполнил ни одного запроса",
   limited_clamped: "Одновременно меньше: сервер упал под несколькими запросами",
   limited_suspect: "Один запрос занимает сервер целиком: при нём сервер упал",
@@ -248,17 +246,17 @@ const RU = {
   peak: (value) => `максимум ${value}`,
   plot_label: (name, now, peak) => `${name}: сейчас ${now}, максимум за это время ${peak}`,
   legend_queued: "ждут",
+  since_ago: (span) => `−${span}`,
   none: "—",
 
   restarts: "Перезапуски и их причины",
+  restarts_hint: "их объясняет `mlx-tree why`",
   restarts_none: "С запуска mlx-tree ничего не падало.",
-  restarts_more: (count) => `и ещё ${count} раньше`,
-  how_code: (code) => `код выхода ${code}`,
   how_planned: "плановый",
   given_up: (reason) => `признан неработоспособным: ${reason}`,
   decided_delay: (span) => `перезапуск через ${span}`,
   decided_now: "перезапуск сразу",
-  decided_breaker: "предохранитель разомкнулся",
+  decided_breaker: "circuit breaker разомкнулся",
   decided_trial: "один пробный запуск",
   back_after: (span) => `снова работает через ${span}`,
   still_down: "ещё не вернулся",
@@ -280,13 +278,12 @@ const RU = {
   token_wrong: "Это не токен данного mlx-tree.",
   token_stale: "mlx-tree был запущен заново, и токен у него новый.",
   token_ok: "Разблокировано.",
-  locked: "Команды и журнал доступны по токену.",
   verbs: "Команды",
-  verb_start: "Запустить", verb_stop: "Остановить", verb_restart: "Перезапустить", verb_drain: "Осушить", verb_reload: "Перечитать",
+  verb_start: "Запустить", verb_stop: "Остановить", verb_restart: "Перезапустить", verb_drain: "Плавно остановить", verb_reload: "Перечитать",
   verb_reset: "Сбросить", verb_shutdown: "Выключить",
   about_start: "Запустить сервер", about_stop: "Остановить сервер и не запускать",
   about_restart: "Дать закончить начатое и запустить заново; запросы подождут", about_drain: "Дать закончить начатое и остановить",
-  about_reload: "Перечитать конфигурацию", about_reset: "Забыть все сбои и замкнуть предохранитель",
+  about_reload: "Перечитать конфигурацию", about_reset: "Забыть все сбои и замкнуть circuit breaker",
   about_shutdown: "Завершить сам mlx-tree, а с ним и сервер",
   verb_under_way: (verb) => `${verb}: выполняется…`,
   verb_failed: (verb) => `${verb}: mlx-tree не отвечает.`,
@@ -296,7 +293,6 @@ const RU = {
   cancel: "Отмена",
   log: "Журнал сервера",
   log_follow: "Следить",
-  log_empty: "Пока пусто.",
   log_ended: "Журнал прервался; он откроется снова, когда mlx-tree ответит.",
 
   s: "с", min: "мин", h: "ч", d: "д", MiB: "МиБ", GiB: "ГиБ",
@@ -318,6 +314,12 @@ export function t(key, ...given) {
   const found = LANGUAGES[chosen][key];
   if (found === undefined) throw new Error(`there is no text ${key} in ${chosen}`);
   return typeof found === "function" ? found(...given) : found;
+}
+
+/** The text for a word of mlx-tree's (`word` and `ready`, say); one that is newer than this page stays as it is. */
+export function named(what, word) {
+  const found = LANGUAGES[chosen][`${what}_${word}`];
+  return typeof found === "string" ? found : word;
 }
 
 /** The text of that key for so many, with the number in it. */

@@ -1,9 +1,9 @@
 // The last quarter of an hour of every server: a band whose colour, height and pattern say the phase, and a mark for each fall.
 
 import { $, h, svg, attr, text, clean, keyed, show } from "./dom.js";
-import { availability, phasesFrom, serverOf, servers, spans, tone } from "./model.js";
+import { availability, phasesFrom, serverOf, servers, spans, tone, trendOf } from "./model.js";
 import { clock, share, span } from "./format.js";
-import { t, many } from "./strings.js";
+import { many, named, t } from "./strings.js";
 
 const WINDOW = 15 * 60 * 1000;
 const WIDTH = 1000;
@@ -34,7 +34,7 @@ export function draw(view) {
 }
 
 function phasesOf(view, server, index) {
-  const measured = view.trend?.servers?.[index]?.phases ?? [];
+  const measured = trendOf(view.trend, server, index).phases;
   if (measured.length) return measured;
   return phasesFrom(view.events, index === 0 ? "server" : `${server.name}/server`);
 }
@@ -59,7 +59,7 @@ function update(row, { server, found }, view, start, end) {
     const width = Math.max(x(to) - x(from), kind === "ok" ? 0.5 : 3);
     const left = Math.min(x(from), WIDTH - width);
     const high = HEIGHT * LEVEL[kind];
-    return { key: index, kind, left, width, high, title: `${t(`word_${phase}`)} · ${clock(from)} · ${span((to - from) / 1000)}` };
+    return { key: index, kind, left, width, high, title: `${named("word", phase)} · ${clock(from)} · ${span((to - from) / 1000)}` };
   });
   // What is short and bad is drawn over what is long and good.
   bands.sort((one, other) => (one.kind === "ok" ? 0 : 1) - (other.kind === "ok" ? 0 : 1));

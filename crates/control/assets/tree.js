@@ -3,10 +3,10 @@
 
 import { $, h, svg, attr, text, clean, keyed } from "./dom.js";
 import { glyph, setGlyph, ring, setRing } from "./glyphs.js";
-import { OF_A_SERVER, gateOf, phaseOf, servers, tone, shape } from "./model.js";
+import { OF_A_SERVER, UP, gateOf, phaseOf, servers, tone, shape } from "./model.js";
 import { countdown } from "./format.js";
 import { say } from "./say.js";
-import { t, many } from "./strings.js";
+import { many, named, t } from "./strings.js";
 
 const lines = svg("svg", { class: "lines", "aria-hidden": "true", focusable: "false" });
 const flows = svg("g", { class: "flows" });
@@ -79,7 +79,7 @@ function plain(child, view) {
   const waits = child.next_start_in_s;
   const deadline = waits === undefined ? null : view.received + waits * 1000;
   return {
-    id: child.id, name: child.id, word: child.state, said: t(`child_${child.state}`), tone: tone(child.state), shape: shape(child.state),
+    id: child.id, name: child.id, word: child.state, said: named("child", child.state), tone: tone(child.state), shape: shape(child.state),
     detail: "", life: life(child), why: child.last_exit, deadline, total: Math.max(waits ?? 0, 0.1),
   };
 }
@@ -102,7 +102,7 @@ function nodeOf(view, child, server) {
   }
   if (child.id === "breaker" && server && well) {
     const { state, consecutive_failures: failures, failure_threshold: limit } = server.breaker;
-    return { ...node, word: state, said: t(`breaker_${state}`), tone: tone(state), shape: shape(state), detail: t("failures_of", failures, limit) };
+    return { ...node, word: state, said: named("breaker", state), tone: tone(state), shape: shape(state), detail: t("failures_of", failures, limit) };
   }
   return node;
 }
@@ -111,10 +111,10 @@ function ofServer(view, server, child) {
   const phase = phaseOf(server);
   const wait = view.waits.get(server.name);
   const exit = server.last_exit;
-  const down = !["ready", "busy", "suspect"].includes(phase);
+  const down = !UP.includes(phase);
   let detail = server.process_pid ? t("pid", server.process_pid) : "";
   if (down && exit && exit.epoch >= child.epoch - 1 && phase !== "stopped" && phase !== "asleep" && !server.process_pid) detail = t("exited", how(exit));
-  return { word: phase, said: t(`word_${phase}`), tone: tone(phase), shape: shape(phase), detail, deadline: wait?.deadline ?? null, total: wait?.total, why: server.reason };
+  return { word: phase, said: named("word", phase), tone: tone(phase), shape: shape(phase), detail, deadline: wait?.deadline ?? null, total: wait?.total, why: server.reason };
 }
 
 export const how = (exit) => {

@@ -5,7 +5,7 @@ import { glyph, setGlyph } from "./glyphs.js";
 import { gateOf, tone, shape } from "./model.js";
 import { count, countdown, span } from "./format.js";
 import { say } from "./say.js";
-import { t } from "./strings.js";
+import { named, t } from "./strings.js";
 
 const blocks = { breaker: block(2), health: block(1), queue: block(1) };
 
@@ -51,7 +51,7 @@ function head(it, title, word, kind, mark) {
 
 export function draw(view) {
   const { breaker, health } = view.server;
-  head(blocks.breaker, t("breaker"), t(`breaker_${breaker.state}`), tone(breaker.state), shape(breaker.state));
+  head(blocks.breaker, t("breaker"), named("breaker", breaker.state), tone(breaker.state), shape(breaker.state));
   meter(blocks.breaker.bars[0], t("failed_in_a_row"), breaker.consecutive_failures, breaker.failure_threshold);
   meter(blocks.breaker.bars[1], t("restarts_in", span(breaker.period_s)), breaker.restarts_in_window, breaker.max_restarts);
 
@@ -66,7 +66,7 @@ export function draw(view) {
     const waits = gate.queued > 0;
     head(blocks.queue, t("queue"), waits ? t("waiting_n", count(gate.queued)) : t("in_flight_n", count(gate.in_flight)), waits ? "wait" : "ok", waits ? "holding" : "door");
     meter(blocks.queue.bars[0], t("in_flight"), gate.in_flight, gate.limit, "ok");
-    more(blocks.queue, [gate.limited_by ? t(`limited_${gate.limited_by}`) : null]);
+    more(blocks.queue, [gate.limited_by ? named("limited", gate.limited_by) : null]);
   } else {
     head(blocks.queue, t("queue"), "", "off", "door");
     more(blocks.queue, [t("no_gateway")]);

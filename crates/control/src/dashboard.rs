@@ -156,6 +156,21 @@ mod tests {
     }
 
     #[test]
+    fn whoever_has_a_file_already_is_told_so_and_nothing_else() {
+        let first = ASSETS[0].answer(&ASSETS[0].tag(), &HeaderMap::new());
+        assert_eq!(first.status(), StatusCode::OK);
+        for (name, wanted) in
+            [("content-type", HTML), ("cache-control", "no-cache"), ("content-security-policy", POLICY)]
+        {
+            assert_eq!(first.headers()[name], wanted, "{name}");
+        }
+        let again = HeaderMap::from_iter([(header::IF_NONE_MATCH, first.headers()[header::ETAG].clone())]);
+        let second = ASSETS[0].answer(&ASSETS[0].tag(), &again);
+        assert_eq!((second.status(), second.headers()), (StatusCode::NOT_MODIFIED, first.headers()));
+        assert_ne!(ASSETS[0].tag(), ASSETS[1].tag());
+    }
+
+    #[test]
     fn a_tag_is_known_alone_in_a_list_and_weakly() {
         let asked =
             |value: &'static str| HeaderMap::from_iter([(header::IF_NONE_MATCH, HeaderValue::from_static(value))]);

@@ -18,8 +18,6 @@ mod page;
 mod render;
 mod ring;
 mod shell;
-#[cfg(test)]
-mod tests;
 mod totals;
 pub mod words;
 

@@ -21,6 +21,7 @@ pub(super) const PHRASES: &[(&str, &str)] = &[
         "{} is downloaded from the Hugging Face hub at the first start; without a network use a directory, or {}",
         "{} загружается с Hugging Face при первом запуске; без сети укажите каталог или {}",
     ),
+    ("demo, not MLX: a built-in stand-in answers", "демонстрация, не MLX: отвечает встроенная имитация"),
     (
         "builtin:tiny has random weights and was made on the spot: it babbles. For a real model: {}",
         "у builtin:tiny случайные веса, она сделана на месте и несёт чепуху. Настоящая модель: {}",

@@ -43,7 +43,8 @@ impl Banner<'_> {
         if let Some(python) = self.python {
             text.push_str(&row("python", python));
         }
-        text.push_str(&row(language.pick("control", "API"), &format!("http://{}/status", self.control)));
+        let what = language.pick("dashboard; the status is at /status", "панель; состояние — по адресу /status");
+        text.push_str(&row(language.pick("control", "контроль"), &format!("http://{}/   ({what})", self.control)));
         text.push_str(&row(language.pick("tree", "дерево"), tree(language)));
         if let Some(request) = self.request() {
             text.push_str(&row(language.pick("try", "проба"), &request));

@@ -15,6 +15,8 @@ mod gateway;
 mod life;
 #[path = "faults/load.rs"]
 mod load;
+#[path = "faults/measured.rs"]
+mod measured;
 #[path = "faults/memory.rs"]
 mod memory;
 #[path = "faults/planned.rs"]

@@ -236,7 +236,7 @@ async fn s8_no_secret_is_told_anywhere() {
 
     let control = tree.access().url;
     let mut told = vec![("log", tree.log())];
-    for path in ["/status", "/livez"] {
+    for path in ["/status", "/livez", "/metrics", "/trend"] {
         let answer = reqwest::get(format!("{control}{path}")).await.expect("it answers");
         told.push(("control", answer.text().await.expect("text")));
     }

@@ -18,6 +18,8 @@ mod page;
 mod render;
 mod ring;
 mod shell;
+#[cfg(test)]
+mod tests;
 mod totals;
 pub mod words;
 

@@ -22,6 +22,7 @@ pub const REASONS: &[&str] = &[
     "start_timeout",
     "canary_failed",
     "unhealthy",
+    "memory_limit",
     "foreign_listener",
     "worker_failed",
     "unknown",
@@ -65,7 +66,7 @@ pub const CODES: &[&str] = &[
 pub const FALLBACKS: &[&str] = &["ollama", "openai"];
 
 /// What an operator can ask for.
-pub const VERBS: &[&str] = &["start", "stop", "restart", "reload", "drain", "reset", "shutdown"];
+pub const VERBS: &[&str] = &["start", "stop", "restart", "drain", "reload", "reset", "shutdown"];
 
 /// Children that are no servers. Of several servers each has the first two.
 pub const CHILDREN: &[&str] = &["health", "breaker", "gateway", "residency", "fallback"];

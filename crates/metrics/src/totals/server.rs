@@ -136,7 +136,7 @@ impl ServerTotals {
             }
             Kind::ServerPutToSleep { .. } => self.is_wanted_so(),
             Kind::OperatorRequested { verb } => match verb.as_str() {
-                "stop" => self.is_wanted_so(),
+                "stop" | "drain" => self.is_wanted_so(),
                 "start" | "restart" => self.restart = Restart::Nothing,
                 _ => {}
             },

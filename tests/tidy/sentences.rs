@@ -22,7 +22,7 @@ const BORN: [&str; 13] = [
 ];
 
 /// Sentences for programs and for those who read the sources; parts of sentences that are known as a whole; names.
-const NOT_SAID: [&str; 50] = [
+const NOT_SAID: [&str; 54] = [
     // Records for the log of programs.
     "the limit of open files stays as it is",
     "no guard process: kill -9 of mlx-tree would orphan the server",
@@ -74,6 +74,11 @@ const NOT_SAID: [&str; 50] = [
     "{}: {cause}",
     "{}: {cause} ({why})",
     "did you mean \"{word}\"? ",
+    "this is {what}",
+    // Beside them stands what they are in Russian.
+    "at the next start of {server}",
+    "restarts {server}",
+    "when mlx-tree is restarted",
     "{reason}; {with}",
     "\n  help: {help}",
     " (pid {pid})",
@@ -122,7 +127,9 @@ fn sentences(source: &str) -> Vec<String> {
         let end = if raw { body.find("\"#") } else { end_of_literal(body) };
         let Some(end) = end else { break };
         let text = if raw { body[..end].to_owned() } else { unescaped(&body[..end]) };
-        if text.trim().contains(' ') && text.chars().any(char::is_alphabetic) {
+        // What stands beside a Russian text is one.
+        let russian = text.chars().any(|c| ('А'..='я').contains(&c));
+        if text.trim().contains(' ') && text.chars().any(char::is_alphabetic) && !russian {
             found.push(text);
         }
         rest = &body[end + 1..];

@@ -3,6 +3,7 @@
 mod commands;
 mod configuration;
 mod environment;
+mod help;
 mod notices;
 mod reasons;
 
@@ -10,7 +11,7 @@ use crate::phrase::Phrase;
 
 /// All phrases; the first one that fits a text is taken.
 pub(crate) fn phrases() -> impl Iterator<Item = Phrase> {
-    [reasons::PHRASES, configuration::PHRASES, environment::PHRASES, commands::PHRASES, notices::PHRASES]
+    [reasons::PHRASES, configuration::PHRASES, environment::PHRASES, commands::PHRASES, notices::PHRASES, help::PHRASES]
         .into_iter()
         .flatten()
         .map(|&(english, russian)| Phrase { english, russian })

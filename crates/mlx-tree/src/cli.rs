@@ -12,19 +12,22 @@ mod progress;
 mod report;
 mod run;
 mod settings;
+mod speech;
 mod why;
 
 use std::ffi::OsString;
 use std::io::{self, Write as _};
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, FromArgMatches as _};
 
 use self::arguments::{Arguments, Command, NotifyAction};
 use self::report::{Code, Report};
 
 /// The whole program.
 pub(crate) fn main() -> Code {
-    let arguments = match Arguments::try_parse() {
+    let command = speech::localised(Arguments::command(), settings::spoken());
+    let parsed = command.try_get_matches().and_then(|matches| Arguments::from_arg_matches(&matches));
+    let arguments = match parsed {
         Ok(arguments) => arguments,
         Err(error) if error.use_stderr() => return Report::usage(&error).print(settings::spoken()),
         // Help, or the version.

@@ -146,6 +146,8 @@ pub(super) const PHRASES: &[(&str, &str)] = &[
     ("a value is required for '{}' but none was supplied", "для '{}' нужно значение"),
     ("must look like server.model=builtin:tiny", "должно выглядеть как server.model=builtin:tiny"),
     ("a similar subcommand exists: '{}'", "есть похожая команда: '{}'"),
+    ("some similar subcommands exist: {}", "есть похожие команды: {}"),
+    ("some similar arguments exist: {}", "есть похожие аргументы: {}"),
     ("a similar argument exists: '{}'", "есть похожий аргумент: '{}'"),
     ("to pass '{}' as a value, use '{}'", "чтобы передать '{}' как значение, напишите '{}'"),
 ];

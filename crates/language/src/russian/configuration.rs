@@ -39,8 +39,13 @@ pub(super) const PHRASES: &[(&str, &str)] = &[
     ("a string", "строка"),
     ("a table", "таблица"),
     ("a list", "список"),
-    ("nothing", "ничего"),
-    ("this is {}", "здесь {}"),
+    ("this is true or false", "здесь true или false"),
+    ("this is a number", "здесь число"),
+    ("this is a string", "здесь строка"),
+    ("this is a table", "здесь таблица"),
+    ("this is a list", "здесь список"),
+    ("this is nothing", "здесь ничего нет"),
+    ("this is no TOML", "это не TOML"),
     ("a string, in quotes", "строка в кавычках"),
     ("a list, such as {}", "список, например {}"),
     ("a table, such as {}", "таблица, например {}"),
@@ -73,6 +78,22 @@ pub(super) const PHRASES: &[(&str, &str)] = &[
     ("it is larger than 1 MiB", "он больше 1 МиБ"),
     ("not there", "нет"),
     ("it is empty", "пусто"),
+    (
+        "gateway.tokens cannot be emptied while the gateway listens on {}, where others reach it; a new gateway.listen holds \
+         when mlx-tree is restarted",
+        "gateway.tokens нельзя опустошить, пока шлюз слушает {}, доступный другим; новый gateway.listen вступит в силу после \
+         перезапуска mlx-tree",
+    ),
+    (
+        "server.port cannot become {}: {} has it until mlx-tree is restarted",
+        "server.port не может стать {}: до перезапуска mlx-tree его занимает {}",
+    ),
+    ("the gateway", "шлюз"),
+    ("the control API", "управляющий API"),
+    (
+        "memory.budget cannot hold the servers that run until mlx-tree is restarted",
+        "в memory.budget не помещаются серверы, которые работают до перезапуска mlx-tree",
+    ),
     // Between keys.
     (
         "a run would count as a success before its probation is over",

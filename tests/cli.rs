@@ -12,9 +12,9 @@ use nix::sys::signal::Signal;
 use support::{Instance, PROGRAM, Setup};
 
 /// The commands that a person is told of.
-const COMMANDS: [&str; 15] = [
+const COMMANDS: [&str; 16] = [
     "run", "demo", "status", "start", "stop", "restart", "drain", "reset", "shutdown", "logs", "events", "token",
-    "why", "check", "setup",
+    "why", "doctor", "check", "setup",
 ];
 
 /// A command line with its outcome, as a terminal shows it.

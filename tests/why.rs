@@ -199,3 +199,78 @@ fn the_verdicts_are_worded_as_the_reports_read_them() {
         assert!(liveness.contains(words), "{words}");
     }
 }
+
+/// What `mlx-tree doctor` says of a home, and with which code it ends.
+fn doctor(setup: Setup) -> (Option<i32>, String) {
+    let (status, text, error) = setup.set("log.language", "en").run();
+    assert!(error.is_empty(), "{error}");
+    (status.code(), text)
+}
+
+/// A home whose one server is the stand-in, as far as a configuration can say that: nothing of Python.
+fn at_home() -> Setup {
+    Setup::new(&["doctor"]).set("server.command", r#"["mlx-tree", "stand-in", "--port", "{port}"]"#)
+}
+
+#[tokio::test]
+async fn a_doctor_finds_nothing_wrong_with_a_healthy_home_and_its_running_tree() {
+    let (code, text) = doctor(at_home());
+    assert_eq!(code, Some(0), "{text}");
+    says(&text, &["✓ configuration", "✓ state_dir", "✓ mlx-tree       none runs here", "wrong: 0"]);
+    let port = support::free_port();
+    let listen = format!("127.0.0.1:{port}");
+    let tree = Setup::demo(&[]).set("gateway.listen", &listen).start();
+    tree.ready(1).await;
+    let (status, json, error) = tree.command(&["doctor", "--json", "--set", &format!("gateway.listen={listen}")]);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap_or_else(|it| panic!("{it}: {json} {error}"));
+    let finding = |words: &str| {
+        let mut findings = json["findings"].as_array().expect("a list").iter();
+        let found = findings.find(|it| it["said"].as_str().is_some_and(|said| said.contains(words)));
+        found.unwrap_or_else(|| panic!("no {words}: {json:#}")).clone()
+    };
+    assert_eq!(finding("runs and answers")["mark"], "good");
+    assert_eq!(finding(&format!("gateway.listen = {listen} is held by the mlx-tree"))["mark"], "good");
+    assert_eq!(json["ok"], status.success(), "{json:#}");
+    tree.stop().await;
+}
+
+#[test]
+fn a_doctor_finds_what_is_broken_and_says_how_to_mend_it() {
+    // A state directory that anybody can write to.
+    let home = at_home();
+    let state = home.home().join("state");
+    std::fs::create_dir_all(&state).expect("made");
+    std::fs::set_permissions(&state, std::fs::Permissions::from_mode(0o777)).expect("set");
+    let (code, text) = doctor(home);
+    assert_eq!(code, Some(1), "{text}");
+    says(&text, &["✗ state_dir", "(mode 0777)", &format!("→ chmod 700 {}", state.display())]);
+
+    // A port that belongs to somebody else, who is named and left alone.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("bound").to_string();
+    let (code, text) = doctor(at_home().set("gateway.listen", &address));
+    assert_eq!(code, Some(1), "{text}");
+    let holder = format!("gateway.listen = {address} is held by pid {}", std::process::id());
+    says(&text, &["✗ port", &holder, "end that process, or set gateway.listen to another port"]);
+
+    // An interpreter that is not there, and a model that was not downloaded to its end.
+    let home = Setup::new(&["doctor"]).set("server.python", "/no/such/python");
+    let model = home.home().join("model");
+    std::fs::create_dir_all(&model).expect("made");
+    let write = |name: &str, bytes: &[u8]| std::fs::write(model.join(name), bytes).expect("written");
+    write("config.json", b"{}");
+    write("tokenizer.json", b"{}");
+    let head = br#"{"a": {"dtype": "F32", "shape": [2097152], "data_offsets": [0, 8388608]}}"#;
+    write("model.safetensors", &[&(head.len() as u64).to_le_bytes()[..], head, &[0; 4096]].concat());
+    let (code, text) = doctor(home.set("server.model", model.to_str().expect("utf-8")));
+    assert_eq!(code, Some(1), "{text}");
+    says(
+        &text,
+        &["✗ python", "/no/such/python", "✗ model", "model.safetensors: it has", "cut short", "download it again"],
+    );
+
+    // A configuration that cannot be read.
+    let (code, text) = doctor(at_home().set("server.start", "\"sometimes\""));
+    assert_eq!(code, Some(1), "{text}");
+    says(&text, &["✗ configuration", "server.start", "mlx-tree check"]);
+}

@@ -3,6 +3,7 @@
 mod arguments;
 mod ask;
 mod banner;
+mod doctor;
 mod events;
 mod fleet;
 mod logging;
@@ -77,6 +78,9 @@ fn dispatch(arguments: Arguments) -> Result<Code, Report> {
         Command::Token => ask::token(&settings::load(&settings)?),
         Command::Why { id, server, ends, json } => {
             block_on(why::why(settings::load(&settings)?, why::Wanted { id, server, ends, json }))
+        }
+        Command::Doctor { json } => {
+            block_on(doctor::doctor(settings::load(&settings), settings::spoken, doctor::Form::of(json)))
         }
         Command::Start => ask(&settings, mlx_tree::control::Verb::Start),
         Command::Stop => ask(&settings, mlx_tree::control::Verb::Stop),

@@ -21,6 +21,14 @@ pub fn raise_open_files(wanted: u64) -> io::Result<u64> {
     Ok(aim)
 }
 
+/// How many files this process may open at once, and the most that it may raise that to.
+///
+/// # Errors
+/// When the system does not say.
+pub fn open_files() -> io::Result<(u64, u64)> {
+    Ok(getrlimit(Resource::RLIMIT_NOFILE)?)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -105,11 +105,26 @@ pub async fn resolve(name: &str, base: &Path, data_dir: &Path) -> Result<Model, 
     work.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
 }
 
+/// What [`resolve`] would answer, without making anything: the built-in model is answered by its name. Blocks.
+///
+/// # Errors
+/// See [`ModelError`].
+pub fn check(name: &str, base: &Path) -> Result<Model, ModelError> {
+    if name == BUILTIN_TINY {
+        return Ok(Model { argument: name.to_owned(), source: Source::Builtin });
+    }
+    named(name, base)
+}
+
 fn resolve_blocking(name: &str, base: &Path, data_dir: &Path) -> Result<Model, ModelError> {
     if name == BUILTIN_TINY {
         let directory = tiny::ensure(&data_dir.join("models"))?;
         return Ok(Model { argument: text(&directory)?, source: Source::Builtin });
     }
+    named(name, base)
+}
+
+fn named(name: &str, base: &Path) -> Result<Model, ModelError> {
     if name.starts_with("builtin:") {
         return Err(ModelError::UnknownBuiltin { name: name.to_owned() });
     }

@@ -4,7 +4,7 @@
 //! When none can, a virtual environment of our own below the data directory, made once with pinned versions
 //! ([`managed`]).
 
-use crate::progress::Progress;
+use crate::progress::{Progress, Silent};
 use std::{
     ffi::OsString,
     path::{Path, PathBuf},
@@ -101,6 +101,28 @@ pub async fn resolve(
         }
     }
     managed(&Pins::current(module), surroundings, &data_dir.join("python"), progress).await
+}
+
+/// The interpreter that [`resolve`] would answer without making anything; `None` if it would make the managed environment.
+///
+/// # Errors
+/// See [`PythonError`].
+pub async fn look(
+    choice: &Choice,
+    module: Module,
+    surroundings: &Surroundings,
+    data_dir: &Path,
+) -> Result<Option<Python>, PythonError> {
+    if let Choice::Interpreter(named) = choice {
+        let interpreter = find::interpreter(named, surroundings)?;
+        return probe::require(&interpreter, module, Origin::Configured, &Silent).await.map(Some);
+    }
+    for (interpreter, origin) in find::candidates(surroundings) {
+        if let Ok(python) = probe::require(&interpreter, module, origin, &Silent).await {
+            return Ok(Some(python));
+        }
+    }
+    Ok(managed::existing(&Pins::current(module), &data_dir.join("python")))
 }
 
 // === impl Choice ===

@@ -128,6 +128,11 @@ pub(super) const PHRASES: &[(&str, &str)] = &[
         "Tell so many ends; those that say the same count once",
         "Рассказать о стольких падениях; одинаковые считаются за одно",
     ),
+    (
+        "Look at everything that mlx-tree needs, and say how to mend what is wrong",
+        "Проверить всё, что нужно mlx-tree, и сказать, как исправить неисправное",
+    ),
+    ("Show the findings as JSON", "Показать найденное в JSON"),
     ("Show the reports as JSON, newest first", "Показать отчёты в JSON, новые сверху"),
     ("Have the system run mlx-tree: systemd or launchd", "Поручить mlx-tree системе: systemd или launchd"),
     ("Print completions for a shell", "Напечатать автодополнения для оболочки"),

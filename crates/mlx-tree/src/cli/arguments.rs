@@ -135,6 +135,12 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Look at everything that mlx-tree needs, and say how to mend what is wrong
+    Doctor {
+        /// Show the findings as JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Check the configuration, and show where each value comes from
     Check,
     /// Find or make the Python environment and the model, and run nothing

@@ -57,6 +57,11 @@ pub async fn managed(
     Ok(python)
 }
 
+/// The environment with these pins below `directory`, if it has been made.
+pub(super) fn existing(pins: &Pins, directory: &Path) -> Option<Python> {
+    complete(&directory.join(pins.directory_name()))
+}
+
 /// The environment, if it is whole and its interpreter still there (an upgrade of the system can take that away).
 fn complete(environment: &Path) -> Option<Python> {
     let interpreter = interpreter_of(environment);

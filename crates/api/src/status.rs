@@ -130,6 +130,12 @@ pub struct Server {
     /// Resident memory of its whole process group, in bytes, where it can be read.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub memory_bytes: Option<u64>,
+    /// Above so many bytes it is restarted when it is idle, if there is such a limit.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub memory_soft_limit_bytes: Option<u64>,
+    /// Above so many bytes it is restarted at once, if there is such a limit.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub memory_hard_limit_bytes: Option<u64>,
 }
 
 /// The breaker and its counters.

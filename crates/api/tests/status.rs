@@ -24,6 +24,8 @@ fn full() -> Status {
             epoch: 6,
             ready_for_s: Some(1.5),
             memory_bytes: Some(1_048_576),
+            memory_soft_limit_bytes: None,
+            memory_hard_limit_bytes: None,
         },
         breaker: Breaker {
             state: BreakerState::Open,

@@ -74,6 +74,8 @@ catalogue! {
         "From the moment in which the server was down, or given up, to ready again.";
     SERVER_MEMORY = Gauge "mlx_tree_server_memory_bytes" ["server"]
         "Memory of the server's process group; absent while there is none.";
+    SERVER_MEMORY_LIMIT = Gauge "mlx_tree_server_memory_limit_bytes" ["server", "limit"]
+        "How much memory the server may use; absent without a limit.";
     SERVER_MEMORY_HIGH = Counter "mlx_tree_server_memory_high_total" ["server", "limit"]
         "How often the server's memory came above the limit.";
     SERVER_CPU = Counter "mlx_tree_server_cpu_seconds_total" ["server"]

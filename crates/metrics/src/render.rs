@@ -90,6 +90,14 @@ fn servers(page: &mut Page, totals: &Totals, present: &[Now<'_>], now: Duration)
             lines.count([name], bytes);
         }
     }
+    let mut lines = page.family(&of::SERVER_MEMORY_LIMIT);
+    for Now { name, server, .. } in present {
+        for (limit, bytes) in [("soft", server.memory_soft_limit_bytes), ("hard", server.memory_hard_limit_bytes)] {
+            if let Some(bytes) = bytes {
+                lines.count([name, limit], bytes);
+            }
+        }
+    }
     by_word(page, &of::SERVER_MEMORY_HIGH, totals, |server| &server.memory_high);
     let mut lines = page.family(&of::SERVER_CPU);
     for (name, server) in totals.servers() {

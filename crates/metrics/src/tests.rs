@@ -97,7 +97,8 @@ fn status() -> Status {
         "health_check_failures": 0,
         "circuit_breaker_state": "closed",
         "phase": "ready",
-        "server": {"kind": "mlx_lm", "model": "builtin:tiny", "epoch": 1, "memory_bytes": 1_073_741_824},
+        "server": {"kind": "mlx_lm", "model": "builtin:tiny", "epoch": 1, "memory_bytes": 1_073_741_824,
+            "memory_soft_limit_bytes": 2_147_483_648_u64},
         "breaker": {
             "state": "closed", "consecutive_failures": 0, "failure_threshold": 5, "restarts_in_window": 0, "max_restarts": 5,
             "period_s": 300.0

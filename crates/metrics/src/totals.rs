@@ -53,7 +53,7 @@ impl Totals {
         let servers = names.into_iter().map(|name| (name.into_boxed_str(), ServerTotals::new())).collect();
         Self {
             servers,
-            strays: RequestTotals::new(),
+            strays: RequestTotals::empty(),
             events: Words::new(),
             holds: 0,
             replays: 0,
@@ -62,8 +62,8 @@ impl Totals {
             quarantines: 0,
             cut_streams: 0,
             fallbacks: Words::new(),
-            child_exits: Words::new(),
-            operator: Words::new(),
+            child_exits: zeros(words::CHILDREN),
+            operator: zeros(words::VERBS),
             reloads: 0,
             rejections: 0,
             undelivered: 0,
@@ -189,6 +189,11 @@ impl Totals {
         };
         self.servers.get_mut(at).map(|(_, totals)| totals)
     }
+}
+
+/// Counts that are there from the beginning: of one that appears with its first event, nobody sees that it has risen.
+fn zeros(set: &'static [&'static str]) -> Words {
+    set.iter().map(|word| (*word, 0)).collect()
 }
 
 fn add(words: &mut Words, word: &'static str) {

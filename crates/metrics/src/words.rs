@@ -62,6 +62,24 @@ pub const CODES: &[&str] = &[
     "upstream_timeout",
 ];
 
+/// Those of them by which a request is not answered for want of a server or of room.
+pub const FAILURES: &[&str] = &[
+    "client_share_exceeded",
+    "internal_error",
+    "backend_crashed",
+    "bad_upstream_response",
+    "server_overloaded",
+    "queue_timeout",
+    "backend_restarting",
+    "backend_circuit_open",
+    "backend_stopped",
+    "shutting_down",
+    "fallback_unsupported",
+    "fallback_model_missing",
+    "fallback_unavailable",
+    "upstream_timeout",
+];
+
 /// What a fallback is called: `gateway::divert::TargetKind`.
 pub const FALLBACKS: &[&str] = &["ollama", "openai"];
 

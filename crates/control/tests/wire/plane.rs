@@ -112,6 +112,8 @@ pub(crate) fn serving() -> Status {
             epoch: 1,
             ready_for_s: None,
             memory_bytes: None,
+            memory_soft_limit_bytes: None,
+            memory_hard_limit_bytes: None,
         },
         breaker: Breaker {
             state: BreakerState::Closed,

@@ -132,6 +132,8 @@ fn no_text_of_anybody_else_becomes_a_label() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
     /// The names of servers and models are an operator's, and may be anything.
     #[test]
     fn whatever_names_hold_the_text_is_read_back_as_it_was_meant(names in prop::collection::hash_set("(?s).{1,12}", 1..4)) {

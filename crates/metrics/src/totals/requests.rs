@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use mlx_tree_api::Sample;
+use mlx_tree_api::{RequestOutcome, Sample};
 
 use crate::histogram::Histogram;
 use crate::words::{self, known};
@@ -25,7 +25,17 @@ pub(crate) struct RequestTotals {
 // === impl RequestTotals ===
 
 impl RequestTotals {
+    /// Of a server: how its requests can end is known.
     pub(crate) fn new() -> Self {
+        let answered = [RequestOutcome::Answered, RequestOutcome::Diverted, RequestOutcome::Left];
+        let answered = answered.map(|outcome| (outcome.as_str(), ""));
+        let failed = words::FAILURES.iter().map(|code| (RequestOutcome::Failed.as_str(), *code));
+        let ended = answered.into_iter().chain(failed).map(|end| (end, 0)).collect();
+        Self { ended, ..Self::empty() }
+    }
+
+    /// Of no server.
+    pub(crate) fn empty() -> Self {
         Self {
             ended: BTreeMap::new(),
             took: BTreeMap::new(),

@@ -11,9 +11,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use mlx_tree_api::{Kind, Phase, Sample};
+use mlx_tree_api::{AttemptEnd, Kind, Phase, Probe, ProbeOutcome, Sample};
 
-use super::{RequestTotals, Words, add};
+use super::{RequestTotals, Words, add, zeros};
 use crate::histogram::Histogram;
 use crate::ring::Ring;
 use crate::words::{self, known};
@@ -48,6 +48,12 @@ pub(crate) struct ServerTotals {
     pub(crate) ring: Ring,
 }
 
+/// Nothing yet, of every probe.
+fn probes() -> BTreeMap<(&'static str, &'static str), Histogram> {
+    let outcomes = |probe: &'static Probe| ProbeOutcome::ALL.iter().map(|outcome| (probe.as_str(), outcome.as_str()));
+    Probe::ALL.iter().flat_map(outcomes).map(|kind| (kind, Histogram::new(PROBE))).collect()
+}
+
 /// A restart on its way; see the head of this module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Restart {
@@ -72,20 +78,20 @@ impl ServerTotals {
             phase: None,
             phase_times: BTreeMap::new(),
             starts: 0,
-            exits: Words::new(),
-            restarts: Words::new(),
+            exits: zeros(words::REASONS),
+            restarts: zeros(words::REASONS),
             recycles: 0,
             restart: Restart::Nothing,
             down_since: None,
             start: Histogram::new(START),
             recovery: Histogram::new(RECOVERY),
-            memory_high: Words::new(),
+            memory_high: zeros(words::LIMITS),
             used: None,
             cpu: Duration::ZERO,
-            probes: BTreeMap::new(),
+            probes: probes(),
             health_failures: 0,
             breaker_openings: 0,
-            attempts: Words::new(),
+            attempts: AttemptEnd::ALL.iter().map(|end| (end.as_str(), 0)).collect(),
             tokens: 0,
             requests: RequestTotals::new(),
             ring: Ring::new(),

@@ -91,6 +91,7 @@ pub(super) async fn of_server(server: &Server) -> api::ServerStatus {
     let restart = blueprint.recipes.newest().restart;
     let child_state = child.map(|child| &child.state);
     let phase = phase(restart, child_state, &view, watched.standing, &gate.breaker, &reach);
+    let limits = server.stay.borrow().limits;
     let breaker = breaker_of(server, &gate, clock);
     let asleep = phase == api::Phase::Stopped && *server.wish.borrow() == Wish::Sleep;
     api::ServerStatus {
@@ -127,6 +128,8 @@ pub(super) async fn of_server(server: &Server) -> api::ServerStatus {
                 _ => None,
             },
             memory_bytes,
+            memory_soft_limit_bytes: limits.soft,
+            memory_hard_limit_bytes: limits.hard,
         },
         breaker,
         health: api::Health {

@@ -31,6 +31,8 @@ fn ready() -> Status {
             epoch: 1,
             ready_for_s: Some(7500.0),
             memory_bytes: Some(2_700_000_000),
+            memory_soft_limit_bytes: None,
+            memory_hard_limit_bytes: None,
         },
         breaker: Breaker {
             state: BreakerState::Closed,

@@ -126,6 +126,7 @@ impl Drop for Account {
 fn outcome(code: Code) -> RequestOutcome {
     match code.status() {
         StatusCode::TOO_MANY_REQUESTS => RequestOutcome::Failed,
+        StatusCode::HTTP_VERSION_NOT_SUPPORTED => RequestOutcome::Rejected,
         status if status.is_client_error() => RequestOutcome::Rejected,
         _ => RequestOutcome::Failed,
     }

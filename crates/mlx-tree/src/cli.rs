@@ -14,6 +14,7 @@ mod report;
 mod run;
 mod settings;
 mod speech;
+mod top;
 mod why;
 
 use std::ffi::OsString;
@@ -65,6 +66,11 @@ fn dispatch(arguments: Arguments) -> Result<Code, Report> {
         }
         Command::Notify { action: NotifyAction::Test { name } } => {
             block_on(notices::test(settings::load(&settings)?, name))
+        }
+        Command::Top { no_mouse } => {
+            let settings = settings::load(&settings)?;
+            top::check_terminal(&settings)?;
+            block_on(top::top(settings, no_mouse))
         }
         Command::Check => settings::check(&settings),
         Command::Status { json } => block_on(ask::status(settings::load(&settings)?, json)),

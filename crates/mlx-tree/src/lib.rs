@@ -37,6 +37,7 @@ pub use mlx_tree_reports as reports;
 pub use mlx_tree_settings as settings;
 pub use mlx_tree_stand_in as stand_in;
 pub use mlx_tree_supervision as supervision;
+pub use mlx_tree_top as top;
 pub use mlx_tree_workers::{self as workers, tree};
 pub use prepare::{PrepareError, Prepared, prepare};
 /// The actors that children are: whoever writes one needs this very version.

@@ -99,6 +99,11 @@ pub(super) const PHRASES: &[(&str, &str)] = &[
     ),
     ("Show the running tree", "Показать работающее дерево"),
     ("Show it as JSON, as the control API answers it", "Показать в JSON, как отвечает управляющий API"),
+    (
+        "Show the running tree in the terminal, and keep it up to date",
+        "Показывать работающее дерево в терминале, обновляя его",
+    ),
+    ("Leave the mouse to the terminal", "Не трогать мышь: она остаётся терминалу"),
     ("Start the server again after `stop`", "Снова запустить сервер после `stop`"),
     ("Stop the server and keep it stopped; the tree stays", "Остановить сервер и не запускать; дерево остаётся"),
     ("Stop the server, forget its failures, and start it", "Остановить сервер, забыть его неудачи и запустить снова"),

@@ -80,6 +80,12 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Show the running tree in the terminal, and keep it up to date
+    Top {
+        /// Leave the mouse to the terminal
+        #[arg(long)]
+        no_mouse: bool,
+    },
     /// Start the server again after `stop`
     Start,
     /// Stop the server and keep it stopped; the tree stays

@@ -25,7 +25,7 @@ use tokio::time::timeout;
 /// The longest that everything together may take.
 const PATIENCE: Duration = Duration::from_secs(420);
 
-const CASES: [&str; 13] = [
+const CASES: [&str; 14] = [
     "the page shows the state of the tree, and asks nobody else",
     "a request in flight is seen on its way",
     "a kill is seen live, with its cause and what was decided",
@@ -36,7 +36,8 @@ const CASES: [&str; 13] = [
     "what is written can be read, in light and in dark",
     "whatever can be used or seen has a name",
     "both languages are whole, and tell events as mlx-tree does",
-    "several servers and the fallback are told apart",
+    "several servers and the fallback are told apart, and what is held back says until when",
+    "what is told of restarts and outages is what has happened",
     "a hidden tab asks for nothing",
     "when mlx-tree goes and comes again, so does the page",
 ];
@@ -96,7 +97,7 @@ impl Stage {
         self.tree.as_ref().expect("it runs")
     }
 
-    /// Two servers, one of which sleeps, and a fallback.
+    /// Three servers, of which one sleeps and one cannot be started, and a fallback.
     async fn fleet(&mut self) -> String {
         let command = [PROGRAM, "stand-in", "--host", "{host}", "--port", "{port}"].map(|word| format!("{word:?}"));
         let server = |name: &str, lines: &str| {
@@ -107,9 +108,13 @@ impl Stage {
         let setup = Setup::new(&["run"])
             .set("fallback.policy", "opt-in")
             .set("fallback.url", &format!("http://{}", ollama.address()))
-            .set("fallback.model", "small");
+            .set("fallback.model", "small")
+            .set("restart.backoff_initial", "100ms")
+            .set("breaker.failure_threshold", "1");
         let file = setup.home().join("fleet.toml");
-        std::fs::write(&file, server("chat", "") + &server("coder", "start = \"on_demand\"")).expect("written");
+        let broken = server("broken", "").replace("\"stand-in\"", "\"no-such-command\"");
+        let text = server("chat", "") + &server("coder", "start = \"on_demand\"") + &broken;
+        std::fs::write(&file, text).expect("written");
         let tree = setup.with(|command, _| _ = command.arg("--config").arg(file)).start();
         tree.ready(1).await;
         let url = tree.access().url;

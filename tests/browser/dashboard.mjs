@@ -212,22 +212,66 @@ await judge("both languages are whole, and tell events as mlx-tree does", async 
   equal(page.complaints, []);
 });
 
-await judge("several servers and the fallback are told apart", async () => {
+await judge("several servers and the fallback are told apart, and what is held back says until when", async () => {
   const page = await dashboard({ url: await ask("fleet") });
-  await page.until(`document.querySelectorAll(".chip").length === 2`);
+  await page.until(`document.querySelectorAll(".chip").length === 3`);
   await page.until(`${node("fallback")}.innerText.includes("ollama")`);
   truth(await page.value(`document.querySelector('[data-server="coder"]').innerText.includes("Asleep")`), "one sleeps");
-  equal(await page.value(`document.querySelectorAll('.group .parts .node').length`), 3);
-  equal(await page.value(`[...document.querySelectorAll(".row-name")].map((it) => it.textContent)`), ["chat", "coder"]);
+  equal(await page.value(`document.querySelectorAll(".group .parts .node").length`), 6);
+  equal(await page.value(`[...document.querySelectorAll(".row-name")].map((it) => it.textContent)`), ["chat", "coder", "broken"]);
+  equal(await page.value(`${id("word")}.textContent`), "Ready");
   await page.value(`document.querySelector('[data-server="coder"]').click()`);
   await page.until(`${id("word")}.textContent === "Asleep"`);
   equal(await page.value(`document.querySelector('[data-server="coder"]').getAttribute("aria-pressed")`), "true");
+  await page.value(`document.querySelector('[data-server="broken"]').click()`);
+  await page.until(`${id("word")}.textContent === "Held back"`);
+  await page.until(`/^One trial in\\s+\\d+\\.\\d s$/.test(document.querySelector(".hero-wait").innerText)`);
+  truth(await page.value(`/Breaker\\s+Open/.test(${id("vitals")}.innerText) && /Half open in/.test(${id("vitals")}.innerText)`), "the breaker is open, and says for how long");
+  equal(await page.value(`${id("state")}.dataset.tone`), "bad");
+  truth(await page.value(`/breaker opened/.test(${id("restarts")}.innerText)`), "what was decided");
   for (const width of [390, 1024, 1920]) {
     await page.size(width, 900);
     equal(await page.value("document.documentElement.scrollWidth - document.documentElement.clientWidth"), 0, `${width} pixels`);
   }
   await checkNames(page);
   equal(page.complaints, []);
+});
+
+await judge("what is told of restarts and outages is what has happened", async () => {
+  const page = await dashboard();
+  const told = await page.value(`import("/assets/model.js").then(({ restarts, spans, availability }) => {
+    const at = (s) => new Date(Date.UTC(2026, 0, 1, 0, 0, s)).toISOString();
+    let seq = 0;
+    const event = (s, event, more = {}) => ({ seq: ++seq, at: at(s), child: "server", epoch: 1, event, ...more });
+    const falls = restarts([
+      event(0, "server.unhealthy", { reason: "no progress" }),
+      event(1, "server.exited", { reason: "unhealthy", code: null, signal: 9, message: "it hung", cause: null }),
+      event(1, "restart.delayed", { delay_s: 2 }),
+      event(3, "server.spawned", { epoch: 2 }),
+      event(5, "server.ready", { epoch: 2 }),
+      event(6, "server.recycling", { epoch: 2, reason: "memory" }),
+      event(8, "server.ready", { epoch: 3 }),
+      event(9, "server.exited", { epoch: 3, reason: "x", code: 1, signal: null, message: "m", cause: "c" }),
+      event(9, "breaker.opened", { child: "breaker", epoch: 3, reason: "r", open_for_s: 60 }),
+    ], "").map((it) => [it.kind, it.epoch, it.given_up, it.back, it.decisions.map((one) => one.event)]);
+    const phase = (s, phase) => ({ phase, at: at(s) });
+    const window = (...phases) => availability(spans(phases, Date.parse(at(0)), Date.parse(at(100))));
+    return {
+      falls,
+      // Being stopped on request is no outage, and neither is the first start.
+      whole: window(phase(0, "starting"), phase(10, "ready"), phase(50, "stopped"), phase(60, "ready")),
+      holes: window(phase(-900, "ready"), phase(20, "backoff"), phase(22, "loading"), phase(30, "ready"), phase(98, "suspended")),
+      none: window(),
+    };
+  })`);
+  equal(told.falls, [
+    ["failure", 3, null, null, ["breaker.opened"]],
+    ["planned", 2, null, 2, []],
+    ["failure", 1, "no progress", 4, ["restart.delayed"]],
+  ]);
+  equal(told.whole, { share: 1, outages: 0, longest: 0 });
+  equal(told.holes, { share: 0.88, outages: 2, longest: 10 });
+  equal(told.none, { share: null, outages: 0, longest: 0 });
 });
 
 await judge("a hidden tab asks for nothing", async () => {

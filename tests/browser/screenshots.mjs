@@ -46,7 +46,7 @@ await judge("the pictures are taken", async () => {
   await take("dashboard-kill", { width: 1280, height: 720, until: `${word("Restarting")} && document.querySelector('.flows path[data-state="held"]')` });
   const fleet = await ask("fleet");
   await pause(12);
-  await take("dashboard-fleet", { url: fleet, width: 1280, height: 840, scheme: "dark", until: `${word("Ready")} && document.querySelector('[data-id="fallback"]').innerText.includes("models")` });
+  await take("dashboard-fleet", { url: fleet, width: 1200, height: 900, scheme: "dark", until: `${word("Ready")} && document.querySelector('[data-id="fallback"]').innerText.includes("models")` });
 });
 
 await browser.close();

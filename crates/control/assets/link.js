@@ -22,6 +22,7 @@ export class Link {
   #timer = null;
   #wanted = false;
   #busy = false;
+  #measureNow = () => {};
 
   /** `on`: `{status, event, trend, reborn, lost, state}`; `state` is told `{up, since, retryAt}`. */
   constructor(on) {
@@ -131,7 +132,10 @@ export class Link {
       } catch {
         // The status tells whether mlx-tree is there; a trend that is missed once is no matter.
       }
-      await new Promise((done) => setTimeout(done, Math.max(1, Math.min(step || 2, 5)) * 1000));
+      // An event changes the picture at once, but many of them do not make many questions.
+      await pause(500);
+      const woken = new Promise((done) => (this.#measureNow = done));
+      await Promise.race([woken, pause(Math.max(1, Math.min(step || 2, 5)) * 1000 - 500)]);
     }
   }
 
@@ -158,9 +162,12 @@ export class Link {
       this.#last = Math.max(this.#last, Number(id) || value.seq);
       this.#on.event(value);
       this.refresh();
+      this.#measureNow();
     }
   }
 }
+
+const pause = (time) => new Promise((done) => setTimeout(done, time));
 
 async function json(path, signal) {
   const answer = await fetch(path, { signal: AbortSignal.any([signal, AbortSignal.timeout(PATIENCE)]), cache: "no-store" });

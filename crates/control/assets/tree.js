@@ -64,7 +64,10 @@ function nodesOf(view) {
     const own = all.find((server) => server.name === child.id && server !== first);
     if (own) {
       const parts = OF_A_SERVER.map((id) => own.children.find((it) => it.id === id)).filter(Boolean);
-      return { ...supervisor(child), server: own, parts: parts.map((part) => nodeOf(view, part, own)) };
+      const below = parts.map((part) => nodeOf(view, part, own));
+      const node = supervisor(child);
+      // One that has trouble below it is well itself, and is to be looked at all the same.
+      return { ...node, tone: below.some((part) => part.tone === "bad") ? "wait" : node.tone, server: own, parts: below };
     }
     return nodeOf(view, child, OF_A_SERVER.includes(child.id) ? first : null);
   });
@@ -143,7 +146,8 @@ function ofFallback(view) {
 
 export function draw(view) {
   const nodes = nodesOf(view);
-  const well = nodes.every((node) => node.tone !== "bad");
+  const troubled = (node) => node.tone === "bad" || node.parts?.some(troubled);
+  const well = !nodes.some(troubled);
   paint(root, {
     name: "root", word: "up", said: t("root"), tone: well ? "ok" : "wait", shape: "ready", detail: t("strategy"), life: t("pid", view.status.supervisor.pid), deadline: null,
   });

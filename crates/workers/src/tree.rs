@@ -40,8 +40,8 @@ pub use handle::Tree;
 pub use plan::{MemoryPlan, Plan, ServerChange, ServerPlan, Shown, Start, Stay, no_server};
 #[cfg(feature = "test-util")]
 pub use sabotage::Part;
+pub use server::{Forwarding, ServerHandle, VerbError};
 pub(crate) use server::{Planned, Server};
-pub use server::{ServerHandle, VerbError};
 pub(crate) use status::phase;
 pub(crate) use subtree::after_a_bug;
 

@@ -4,22 +4,22 @@ use std::sync::Weak;
 
 use mlx_tree_gateway::{Backend, BackendState, Gateway};
 use mlx_tree_workers::availability::{Availability, Reach};
-use mlx_tree_workers::tree::{ServerHandle, Tree};
+use mlx_tree_workers::tree::Tree;
 use tokio::sync::watch;
 
 /// Keeps `backends`, by which `gateway` goes, up to date, in the order of the tree's servers, as long as anybody listens.
 pub(super) fn start(backends: Vec<watch::Sender<Backend>>, gateway: &Weak<Gateway>, tree: &Tree) {
     for (sender, server) in backends.into_iter().zip(tree.servers()) {
-        let (gateway, server) = (Weak::clone(gateway), Forwarded(server.clone()));
-        let mut availability = server.0.availability();
+        let (gateway, name) = (Weak::clone(gateway), server.name().to_owned());
+        let (mut availability, forwarding) = (server.availability(), server.forwarding());
         tokio::spawn(async move {
             loop {
                 let known = availability.borrow_and_update().clone();
                 sender.send_replace(backend(&known));
                 if let Some(gateway) = gateway.upgrade() {
-                    gateway.catch_up(server.0.name());
+                    gateway.catch_up(&name);
                 }
-                server.0.heeds(known);
+                forwarding.heeds(known);
                 tokio::select! {
                     changed = availability.changed() => if changed.is_err() {
                         return;
@@ -28,15 +28,6 @@ pub(super) fn start(backends: Vec<watch::Sender<Backend>>, gateway: &Weak<Gatewa
                 }
             }
         });
-    }
-}
-
-/// A server to which requests are forwarded, until this is dropped.
-struct Forwarded(ServerHandle);
-
-impl Drop for Forwarded {
-    fn drop(&mut self) {
-        self.0.heeds_nothing();
     }
 }
 

@@ -3,6 +3,7 @@
 mod planned;
 mod verbs;
 
+pub use planned::Forwarding;
 pub(crate) use planned::{Heeded, Planned};
 
 use std::sync::Arc;

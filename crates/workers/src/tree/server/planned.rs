@@ -19,13 +19,14 @@ use mlx_tree_api::Kind;
 use mlx_tree_policy::drain::{Aim, Asked, Course, Door, Drain, Life, Scene, Stand, Word};
 use mlx_tree_supervision::{ChildState, SupervisorHandle};
 use ractor::ActorRef;
+use tokio::sync::watch;
 use tokio::time::sleep_until;
 
 use super::{Server, ServerHandle, VerbError};
 use crate::SERVER;
 use crate::availability::{Availability, Reach, STOPPED, Wish};
 use crate::health::Standing;
-use crate::server::ServerMessage;
+use crate::server::{ServerMessage, ServerPhase};
 
 /// Why, when it is an operator who restarts.
 const RESTARTED: &str = "an operator restarts it";
@@ -41,6 +42,10 @@ pub(crate) struct Planned {
     /// The incarnation that is to end.
     pub(crate) epoch: u64,
 }
+
+/// Somebody who forwards requests to a server, until this is dropped.
+#[derive(Debug)]
+pub struct Forwarding(watch::Sender<Heeded>);
 
 /// What whoever forwards requests to a server goes by.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -132,16 +137,27 @@ impl ServerHandle {
         }
     }
 
-    /// Says that whoever forwards requests to the server goes by `known` from now on, so that nothing begins any more that
-    /// `known` forbids, and everything that has begun is counted in [`ServerHandle::activity`]. A drain waits for that, from
-    /// the first time that it is said until it is [not any more](ServerHandle::heeds_nothing).
-    pub fn heeds(&self, known: Availability) {
-        self.server.heeded.send_replace(Heeded::Known(known));
+    /// For one who forwards requests to the server: a drain waits for what it [heeds](Forwarding::heeds), from the first time
+    /// that it says so until it is dropped. It keeps nothing of the tree alive.
+    #[must_use]
+    pub fn forwarding(&self) -> Forwarding {
+        Forwarding(self.server.heeded.clone())
     }
+}
 
-    /// Says that nobody forwards requests to it any more.
-    pub fn heeds_nothing(&self) {
-        self.server.heeded.send_replace(Heeded::ByNobody);
+// === impl Forwarding ===
+
+impl Forwarding {
+    /// Says that `known` is gone by from now on: nothing begins any more that it forbids, and everything that has begun is
+    /// counted in [`ServerHandle::activity`].
+    pub fn heeds(&self, known: Availability) {
+        self.0.send_replace(Heeded::Known(known));
+    }
+}
+
+impl Drop for Forwarding {
+    fn drop(&mut self) {
+        self.0.send_replace(Heeded::ByNobody);
     }
 }
 
@@ -262,6 +278,26 @@ impl Server {
         if serves && self.blueprint.view.borrow().epoch == epoch { Life::Serves } else { Life::Over }
     }
 
+    /// Whether its worker ends this incarnation, or has seen the end of it.
+    fn is_given_up(&self, epoch: u64) -> bool {
+        let view = self.blueprint.view.borrow();
+        match view.phase {
+            ServerPhase::Absent | ServerPhase::Stopping => view.epoch == epoch,
+            ServerPhase::Starting | ServerPhase::Loading | ServerPhase::Ready { .. } => false,
+        }
+    }
+
+    /// Resolves when whoever forwards requests heeds that the server gets none.
+    pub(super) async fn is_heeded(&self) {
+        let mut heeded = self.heeded.subscribe();
+        let heeds = |heeded: &Heeded| match heeded {
+            Heeded::ByNobody => true,
+            Heeded::Known(known) => !matches!(known.state, Reach::Ready { .. }),
+        };
+        // Its sender lives as long as the server.
+        let _ = heeded.wait_for(heeds).await;
+    }
+
     async fn end_for_good(&self, supervisor: &SupervisorHandle) -> Result<(), VerbError> {
         self.wish.send_replace(Wish::Stop);
         self.terminate(supervisor).await?;
@@ -283,7 +319,7 @@ impl Server {
         };
         match planned.drain.asked() {
             // It went down by itself meanwhile: that is a failure like any other, and the policy says what follows.
-            Asked::ByItself if !(up && ours) => return Ok(()),
+            Asked::ByItself if !(up && ours) || self.is_given_up(planned.epoch) => return Ok(()),
             Asked::ByItself | Asked::ByOperator => {}
         }
         if ours {

@@ -168,6 +168,7 @@ impl ServerHandle {
         }
         server.operator("unload");
         let turn = Yielding::of(server);
+        server.is_heeded().await;
         let mut usage = server.activity.watch();
         let idle = usage.wait_for(|usage| usage.in_flight == 0).await.map(drop);
         idle.map_err(|_| VerbError::Gone)?;

@@ -90,6 +90,8 @@ impl Notice {
         let language = source.language;
         // What follows on further lines was written by the server: that may be anything.
         let told = narrate(event, language).and_then(|told| told.lines().next().map(str::to_owned));
+        // Without its picture: whoever shows a notice has one for how bad it is.
+        let told = told.and_then(|told| told.split_once(' ').map(|(_, text)| text.to_owned()));
         Self {
             id: format!("{}-{}", source.pid, event.seq),
             at: event.at.clone(),

@@ -189,7 +189,12 @@ impl Shared {
             let now = Arc::clone(&target.borrow_and_update());
             let Err(failure) = deliver(&now, message, &self.source).await else { return };
             tracing::debug!(target: "mlx_tree::notify", to = now.name.as_str(), attempts, %failure, "not delivered");
-            match failure.then(attempts) {
+            let then = match *closing.borrow() {
+                Closing::No => failure.then(attempts),
+                // There is no time for pauses any more.
+                Closing::Yes => Then::GiveUp(failure.to_string()),
+            };
+            match then {
                 Then::Again(pause) => tokio::select! {
                     () = tokio::time::sleep(pause) => {}
                     // A way that has been corrected need not wait, and neither can an end.

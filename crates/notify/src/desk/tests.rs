@@ -232,10 +232,10 @@ fn a_story_of_an_evening_reads_like_this() {
     let told: Vec<String> = story.sent.iter().flat_map(|(_, message)| lines(message)).collect();
     insta::assert_snapshot!(told.join("\n"), @"
     mlx-tree · studio: the server keeps failing, restarts are held back
-    🔴 [SUPERVISOR] Circuit breaker OPEN: no restarts for 60s (5 failures in a row)
+    [SUPERVISOR] Circuit breaker OPEN: no restarts for 60s (5 failures in a row)
     `mlx-tree why` says what it died of; `mlx-tree reset` tries again at once
     mlx-tree · studio: a request took the server down twice
-    ☣️ [GATEWAY] Request 17 took the server down twice and is refused for 60s
+    [GATEWAY] Request 17 took the server down twice and is refused for 60s
     look at what its client sends; others are served
     ");
 }

@@ -2,6 +2,9 @@
 
 mod support;
 
+#[path = "fleet/planned.rs"]
+mod planned;
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -242,59 +245,6 @@ async fn unloading_waits_for_what_is_in_flight_and_the_next_request_loads_again(
     assert!(!exists(pid));
     chat.wanted();
     fleet.ready("chat", 2).await;
-    fleet.stop().await;
-}
-
-#[tokio::test]
-async fn a_planned_restart_is_for_who_runs_and_a_drain_outlasts_requests() {
-    let fleet = Fleet::start(&server("chat", "start = \"preload\"")).await;
-    fleet.ready("chat", 1).await;
-    let (chat, request) = (fleet.server("chat").clone(), fleet.server("chat").activity().begin());
-    let recycling = tokio::spawn({
-        let chat = chat.clone();
-        async move { chat.recycle("a test wants it").await }
-    });
-    let yields = |now: &Availability| match &now.state {
-        Reach::Yielding { reason, .. } => &**reason == "a test wants it",
-        _ => false,
-    };
-    fleet.until("chat", "yielding", yields).await;
-    drop(request);
-    recycling.await.expect("no panic").expect("it is back");
-    fleet.ready("chat", 2).await;
-    let (status, told) = (chat.status().await, fleet.told());
-    assert_eq!((status.restart_count, status.breaker.consecutive_failures), (0, 0));
-    let kinds: Vec<_> = told.iter().map(|(_, kind)| kind.name()).filter(|name| name.starts_with("server.")).collect();
-    let story = ["server.draining", "server.recycling", "server.stopping", "server.stopped", "server.spawned"];
-    assert!(kinds.windows(5).any(|five| five == story), "{kinds:?}");
-    chat.unload().await.expect("it sleeps");
-    chat.recycle("nothing to do").await.expect("its next life is a fresh one");
-    assert_eq!(fleet.pid("chat"), None);
-    chat.drain().await.expect("it is down");
-    chat.wanted();
-    fleet.until("chat", "stopped", |now| matches!(now.state, Reach::Stopped { .. })).await;
-    chat.allow().await.expect("it may");
-    fleet.ready("chat", 3).await;
-    fleet.stop().await;
-}
-
-#[tokio::test]
-async fn a_crash_during_a_planned_restart_is_a_crash() {
-    let fleet = Fleet::start(&server("chat", "")).await;
-    fleet.ready("chat", 1).await;
-    let (chat, request) = (fleet.server("chat").clone(), fleet.server("chat").activity().begin());
-    let recycling = tokio::spawn({
-        let chat = chat.clone();
-        async move { chat.recycle("a test wants it").await }
-    });
-    fleet.until("chat", "yielding", |now| matches!(now.state, Reach::Yielding { .. })).await;
-    send(fleet.pid("chat").expect("it runs"), Signal::SIGKILL);
-    let outcome = recycling.await.expect("no panic");
-    assert!(matches!(outcome, Ok(()) | Err(VerbError::NotReady { .. })), "{outcome:?}");
-    fleet.ready("chat", 2).await;
-    let status = chat.status().await;
-    assert_eq!((status.restart_count, status.breaker.consecutive_failures), (1, 1), "it counts, once");
-    drop(request);
     fleet.stop().await;
 }
 

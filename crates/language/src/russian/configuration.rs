@@ -120,6 +120,11 @@ pub(super) const PHRASES: &[(&str, &str)] = &[
         "the server and the control API would listen on the same port",
         "сервер и управляющий API слушали бы один и тот же порт",
     ),
+    (
+        "it would be ended before it could be restarted",
+        "сервер был бы завершён раньше, чем его успели бы перезапустить",
+    ),
+    ("a soft limit below the hard one", "мягкий предел ниже жёсткого"),
     ("two servers would listen on the same port", "два сервера слушали бы один и тот же порт"),
     ("different ports, or 0 for a free one", "разные порты или 0 — любой свободный"),
     ("an address with a port, such as {}", "адрес с портом, например {}"),

@@ -11,20 +11,24 @@
 //!
 //! The task is nobody's: dropping the future of a verb neither calls it off nor leaves it half done.
 
+mod heeded;
+
+pub use heeded::Forwarding;
+pub(crate) use heeded::Heeded;
+
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use mlx_tree_api::Kind;
-use mlx_tree_policy::drain::{Aim, Asked, Course, Door, Drain, Life, Scene, Stand, Word};
+use mlx_tree_policy::drain::{Aim, Asked, Course, Drain, Life, Scene, Stand, Word};
 use mlx_tree_supervision::{ChildState, SupervisorHandle};
 use ractor::ActorRef;
-use tokio::sync::watch;
 use tokio::time::sleep_until;
 
 use super::{Server, ServerHandle, VerbError};
 use crate::SERVER;
-use crate::availability::{Availability, Reach, STOPPED, Wish};
+use crate::availability::{Reach, STOPPED, Wish};
 use crate::health::Standing;
 use crate::server::{ServerMessage, ServerPhase};
 
@@ -41,19 +45,6 @@ pub(crate) struct Planned {
     pub(crate) reason: Arc<str>,
     /// The incarnation that is to end.
     pub(crate) epoch: u64,
-}
-
-/// Somebody who forwards requests to a server, until this is dropped.
-#[derive(Debug)]
-pub struct Forwarding(watch::Sender<Heeded>);
-
-/// What whoever forwards requests to a server goes by.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Heeded {
-    /// Nobody forwards any.
-    ByNobody,
-    /// This.
-    Known(Availability),
 }
 
 // === impl ServerHandle ===
@@ -135,29 +126,6 @@ impl ServerHandle {
             server.operator("restart");
             let _ = server.take_in(Word::Restart, RESTARTED.into());
         }
-    }
-
-    /// For one who forwards requests to the server: a drain waits for what it [heeds](Forwarding::heeds), from the first time
-    /// that it says so until it is dropped. It keeps nothing of the tree alive.
-    #[must_use]
-    pub fn forwarding(&self) -> Forwarding {
-        Forwarding(self.server.heeded.clone())
-    }
-}
-
-// === impl Forwarding ===
-
-impl Forwarding {
-    /// Says that `known` is gone by from now on: nothing begins any more that it forbids, and everything that has begun is
-    /// counted in [`ServerHandle::activity`].
-    pub fn heeds(&self, known: Availability) {
-        self.0.send_replace(Heeded::Known(known));
-    }
-}
-
-impl Drop for Forwarding {
-    fn drop(&mut self) {
-        self.0.send_replace(Heeded::ByNobody);
     }
 }
 
@@ -287,17 +255,6 @@ impl Server {
         }
     }
 
-    /// Resolves when whoever forwards requests heeds that the server gets none.
-    pub(super) async fn is_heeded(&self) {
-        let mut heeded = self.heeded.subscribe();
-        let heeds = |heeded: &Heeded| match heeded {
-            Heeded::ByNobody => true,
-            Heeded::Known(known) => !matches!(known.state, Reach::Ready { .. }),
-        };
-        // Its sender lives as long as the server.
-        let _ = heeded.wait_for(heeds).await;
-    }
-
     async fn end_for_good(&self, supervisor: &SupervisorHandle) -> Result<(), VerbError> {
         self.wish.send_replace(Wish::Stop);
         self.terminate(supervisor).await?;
@@ -339,29 +296,6 @@ impl Server {
     fn tell(&self, kind: Kind) {
         let epoch = self.blueprint.view.borrow().epoch;
         self.blueprint.bus.emit(&self.blueprint.label, epoch, kind);
-    }
-}
-
-// === impl Planned ===
-
-impl Planned {
-    fn door(&self, heeded: &Heeded) -> Door {
-        match heeded {
-            Heeded::ByNobody => Door::Shut,
-            Heeded::Known(known) => match &known.state {
-                Reach::Yielding { .. } | Reach::Finishing { .. } if known.epoch == self.epoch => Door::Shut,
-                Reach::Yielding { .. }
-                | Reach::Finishing { .. }
-                | Reach::Ready { .. }
-                | Reach::Starting { .. }
-                | Reach::Recycling { .. }
-                | Reach::Waiting { .. }
-                | Reach::BreakerOpen { .. }
-                | Reach::Asleep
-                | Reach::Stopped { .. }
-                | Reach::Draining => Door::Open,
-            },
-        }
     }
 }
 

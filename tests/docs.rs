@@ -154,7 +154,7 @@ fn every_command_and_flag_that_is_named_exists() {
         for typed in document.typed() {
             for words in typed.split("mlx-tree ").skip(1).map(str::split_whitespace) {
                 let mut words =
-                    words.skip_while(|word| *word == "--").map(|word| word.trim_end_matches([',', ';', '.', ':']));
+                    words.skip_while(|word| *word == "--").map(|word| word.trim_end_matches([',', ';', '.', ':', '`']));
                 let Some(first) = words.next() else { continue };
                 if first.starts_with(|it: char| it.is_ascii_lowercase()) {
                     assert!(commands.contains(first), "{}: {typed}: no command {first}", document.path.display());

@@ -72,10 +72,7 @@ async fn a_kill_under_requests_is_explained_with_what_became_of_each_and_holds_n
 
     let text = why(&tree, &[]);
     says(&text, &["Now: the server is ready.", "signal SIGKILL (9), not sent by mlx-tree", "2 requests"]);
-    says(
-        &text,
-        &["sent again and answered", "cut: its client had a part", "restarted it after 0.1 s", "ready again after"],
-    );
+    says(&text, &["sent again and answered", "cut: its client had a part", "restart after 0.1 s", "ready again after"]);
     let whole = why(&tree, &[&report.id]);
     says(&whole, &["a line of its own", "Server went down (signal: 9)"]);
     let (_, russian, _) = tree.command(&["why", "--set", "log.language=ru"]);
@@ -216,7 +213,7 @@ fn at_home() -> Setup {
 async fn a_doctor_finds_nothing_wrong_with_a_healthy_home_and_its_running_tree() {
     let (code, text) = doctor(at_home());
     assert_eq!(code, Some(0), "{text}");
-    says(&text, &["✓ configuration", "✓ state_dir", "✓ mlx-tree       none runs here", "wrong: 0"]);
+    says(&text, &["✓ configuration", "✓ state_dir", "✓ instance       none runs here", "wrong: 0"]);
     let port = support::free_port();
     let listen = format!("127.0.0.1:{port}");
     let tree = Setup::demo(&[]).set("gateway.listen", &listen).start();

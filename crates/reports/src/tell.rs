@@ -161,7 +161,10 @@ fn how(report: &Report, language: Language) -> String {
         How::Code { code } => language.pick(format!("exit code {code}"), format!("код выхода {code}")),
         How::Signal { signal } => {
             let name = signal_name(signal).map_or_else(|| signal.to_string(), |name| format!("{name} ({signal})"));
-            language.pick(format!("signal {name}, not sent by mlx-tree"), format!("сигнал {name}, послан не mlx-tree"))
+            // Of a crash everybody knows that; of a kill it is the first question.
+            let sent = matches!(signal, 1 | 2 | 9 | 15);
+            let whose = if sent { language.pick(", not sent by mlx-tree", ", послан не mlx-tree") } else { "" };
+            language.pick(format!("signal {name}{whose}"), format!("сигнал {name}{whose}"))
         }
         How::Canary => language
             .pick("a completion of one token failed (canary)", "ответ из одного токена не удался (canary)")
@@ -292,7 +295,7 @@ fn decision(report: &Report, language: Language) -> String {
         Some(Decision::Restart { delay_s, consecutive }) => {
             let delay = span(*delay_s, language);
             language.pick(
-                format!("restarted it after {delay} (failures in a row: {consecutive})"),
+                format!("restart after {delay} (failures in a row: {consecutive})"),
                 format!("перезапуск через {delay} (сбоев подряд: {consecutive})"),
             )
         }

@@ -92,6 +92,11 @@ impl Life {
     }
 
     pub(super) fn used(&mut self, epoch: u64, memory: u64, cpu: Duration, now: Duration) {
+        // What is left of one that is being ended says nothing about why.
+        let ending = self.epoch == epoch && self.given_up.is_some();
+        if memory == 0 || ending {
+            return;
+        }
         let before = self.looks.filter(|looks| looks.epoch == epoch);
         let processors = before.and_then(|before| {
             let span = now.saturating_sub(before.at).as_secs_f64();

@@ -164,10 +164,14 @@ fn how_it_ended_is_told_from_what_went_before() {
     for (why, how) in verdicts {
         let mut story = Story::new();
         story.up(0, 1);
+        let used = |memory_bytes| Sample::Used { server: "server", epoch: 1, memory_bytes, cpu: at(1) };
+        story.ledger.on_sample(&used(100), at(4));
         story.tell(5, "server", 1, unhealthy(why));
+        story.ledger.on_sample(&used(3), at(6));
         story.down(6, 1, "unhealthy", (None, None));
         let report = story.written(7).pop().expect("a report");
         assert_eq!((report.how, report.given_up_for.as_deref()), (how, Some(why)));
+        assert_eq!(report.usage.map(|usage| usage.memory_bytes), Some(100), "what it used before it was ended");
     }
     for (reason, how) in
         [("start_timeout", How::StartTimeout), ("port_in_use", How::NotStarted), ("canary_failed", How::Canary)]

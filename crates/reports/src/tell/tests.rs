@@ -70,7 +70,7 @@ fn a_kill_in_english() {
       in flight   2 requests
                   r-1, begun 3.2 s before: sent again and answered; its client noticed only the wait
                   r-2, begun 3.2 s before: cut: its client had a part of the answer, and was told that the rest will not come (server_restarted)
-      mlx-tree    restarted it after 2.0 s (failures in a row: 1); ready again after 4.1 s
+      mlx-tree    restart after 2.0 s (failures in a row: 1); ready again after 4.1 s
       you can     · was memory short? Compare its peak with what the machine has; on Linux `journalctl -k | grep -i oom` names what the kernel killed, on macOS the Console has JetsamEvent reports
                   · if it was memory: a smaller model, or server.args = ["--prompt-cache-bytes", "1000000000"]
                   · if it was by hand, there is nothing to do: `mlx-tree stop` stops it for longer

@@ -45,10 +45,10 @@ pub(super) fn port(port: &Port, language: Language) -> Finding {
 
 pub(super) fn running(running: &Running, language: Language) -> Finding {
     match running {
-        Running::No => Finding::good("mlx-tree", language.pick("none runs here", "здесь не запущен")),
-        Running::Unknown(why) => Finding::unknown("mlx-tree", language.say(why)),
+        Running::No => Finding::good("instance", language.pick("none runs here", "здесь не запущен")),
+        Running::Unknown(why) => Finding::unknown("instance", language.say(why)),
         Running::Silent { pid, alive: Alive::No } => Finding::note(
-            "mlx-tree",
+            "instance",
             language.pick(
                 format!("none runs here; pid {pid} was killed"),
                 format!("здесь не запущен; процесс {pid} был убит"),
@@ -59,7 +59,7 @@ pub(super) fn running(running: &Running, language: Language) -> Finding {
             ),
         ),
         Running::Silent { pid, alive: Alive::Yes } => Finding::bad(
-            "mlx-tree",
+            "instance",
             language.pick(
                 format!("pid {pid} runs, and its control API does not answer"),
                 format!("процесс {pid} работает, но его control API не отвечает"),
@@ -70,7 +70,7 @@ pub(super) fn running(running: &Running, language: Language) -> Finding {
             ),
         ),
         Running::Answers { pid, version, .. } if version != VERSION => Finding::note(
-            "mlx-tree",
+            "instance",
             language.pick(
                 format!("pid {pid} runs and answers; it is {version}, and this is {VERSION}"),
                 format!("процесс {pid} работает и отвечает; его версия {version}, а эта — {VERSION}"),
@@ -82,12 +82,12 @@ pub(super) fn running(running: &Running, language: Language) -> Finding {
                 format!("pid {pid} runs and answers, {version}"),
                 format!("процесс {pid} работает и отвечает, {version}"),
             );
-            Finding::good("mlx-tree", said)
+            Finding::good("instance", said)
         }
         Running::Answers { pid, degraded, .. } => {
             let degraded: Vec<_> = degraded.iter().map(|it| language.say(it)).collect();
             Finding::note(
-                "mlx-tree",
+                "instance",
                 language.pick(
                     format!("pid {pid} runs, degraded: {}", degraded.join("; ")),
                     format!("процесс {pid} работает, но не в полную силу: {}", degraded.join("; ")),
@@ -175,7 +175,7 @@ pub(super) fn services(services: &Known<Vec<Service>>, language: Language) -> Ve
         Ok(services) if services.is_empty() => vec![Finding::good(
             "service",
             language.pick(
-                "none installed: mlx-tree runs when somebody starts it",
+                "none installed: it runs when somebody starts it",
                 "не установлен: mlx-tree работает, когда его запускают",
             ),
         )],

@@ -188,12 +188,12 @@ const ILLNESSES: &[Illness] = &[
         "end what else",
     ),
     (|it| it.machine.boot_id = String::new(), "boot id", Mark::Note, "/proc"),
-    (|it| it.running = Running::Silent { pid: 7, alive: Alive::Yes }, "mlx-tree", Mark::Bad, "does not answer"),
-    (|it| it.running = Running::Silent { pid: 7, alive: Alive::No }, "mlx-tree", Mark::Note, "was killed"),
-    (|it| it.running = Running::Unknown("odd".to_owned()), "mlx-tree", Mark::Unknown, "odd"),
+    (|it| it.running = Running::Silent { pid: 7, alive: Alive::Yes }, "instance", Mark::Bad, "does not answer"),
+    (|it| it.running = Running::Silent { pid: 7, alive: Alive::No }, "instance", Mark::Note, "was killed"),
+    (|it| it.running = Running::Unknown("odd".to_owned()), "instance", Mark::Unknown, "odd"),
     (
         |it| it.running = Running::Answers { pid: 7, version: "0.0.1".to_owned(), degraded: Vec::new() },
-        "mlx-tree",
+        "instance",
         Mark::Note,
         "restart it",
     ),
@@ -202,7 +202,7 @@ const ILLNESSES: &[Illness] = &[
             let version = env!("CARGO_PKG_VERSION").to_owned();
             it.running = Running::Answers { pid: 7, version, degraded: vec!["a part".to_owned()] };
         },
-        "mlx-tree",
+        "instance",
         Mark::Note,
         "degraded: a part",
     ),
@@ -294,7 +294,7 @@ fn a_healthy_machine_has_nothing_to_mend() {
     ✓ open files     1024 at once, and it may be raised to 65536
     ✓ memory         16.0 GiB, 9.0 GiB available, 0.0 MiB in swap
     ✓ boot id        b
-    ✓ mlx-tree       pid 7 runs and answers, VERSION
+    ✓ instance       pid 7 runs and answers, VERSION
     ✓ fallback       127.0.0.1:8080 answers and has qwen3:8b
     ✓ service        /units/mlx-tree.service: enabled
     ✓ proxies        HTTP_PROXY; loopback is an exception
@@ -314,7 +314,7 @@ fn a_healthy_machine_has_nothing_to_mend() {
     ✓ open files     одновременно 1024, можно поднять до 65536
     ✓ memory         16,0 ГиБ, доступно 9,0 ГиБ, в подкачке 0,0 МиБ
     ✓ boot id        b
-    ✓ mlx-tree       процесс 7 работает и отвечает, VERSION
+    ✓ instance       процесс 7 работает и отвечает, VERSION
     ✓ fallback       127.0.0.1:8080 отвечает, модели на месте: qwen3:8b
     ✓ service        /units/mlx-tree.service: enabled
     ✓ proxies        HTTP_PROXY; loopback — исключение

@@ -243,7 +243,9 @@ async fn f29_a_state_directory_that_is_emptied_while_it_runs_costs_no_server() {
     let tree = Setup::demo(&[]).start();
     let (server, client) = (tree.ready(1).await.process_pid.expect("it serves"), tree.client());
     for entry in std::fs::read_dir(tree.state_dir()).expect("the state directory").flatten() {
-        std::fs::remove_file(entry.path()).expect("removed");
+        let path = entry.path();
+        let removed = if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
+        removed.expect("removed");
     }
     crate::support::send(server, Signal::SIGKILL);
     let start = Instant::now();

@@ -32,6 +32,14 @@ const TEXT = "document.body.innerText";
 const node = (id) => `document.querySelector('.node[data-id="${id}"]')`;
 const id = (name) => `document.getElementById("${name}")`;
 
+/** The cards that their line does not reach. */
+const ASTRAY = `[...document.querySelectorAll(".children > li")].filter((item, index) => {
+  const card = item.getBoundingClientRect();
+  const path = document.querySelectorAll(".branches path")[index];
+  const end = path.getPointAtLength(path.getTotalLength()).matrixTransform(path.getScreenCTM());
+  return Math.max(card.left - end.x, end.x - card.right, card.top - end.y, end.y - card.bottom) > 2;
+}).map((item) => item.innerText)`;
+
 await judge("the page shows the state of the tree, and asks nobody else", async () => {
   const page = await dashboard();
   await page.until(`${id("word")}.textContent === "Ready"`);
@@ -213,13 +221,15 @@ await judge("both languages are whole, and tell events as mlx-tree does", async 
 });
 
 await judge("several servers and the fallback are told apart, and what is held back says until when", async () => {
-  const page = await dashboard({ url: await ask("fleet") });
+  const page = await dashboard({ url: await ask("fleet"), width: 1200 });
   await page.until(`document.querySelectorAll(".chip").length === 3`);
   await page.until(`${node("fallback")}.innerText.includes("ollama")`);
   truth(await page.value(`document.querySelector('[data-server="coder"]').innerText.includes("Asleep")`), "one sleeps");
   equal(await page.value(`document.querySelectorAll(".group .parts .node").length`), 6);
   equal(await page.value(`[...document.querySelectorAll(".row-name")].map((it) => it.textContent)`), ["chat", "coder", "broken"]);
   equal(await page.value(`${id("word")}.textContent`), "Ready");
+  await page.until(`document.querySelector(".parts .node-mark[data-waits]")`);
+  equal(await page.value(`new Promise((done) => setTimeout(() => done(${ASTRAY}), 1200))`), [], "lines that lead past their cards");
   await page.value(`document.querySelector('[data-server="coder"]').click()`);
   await page.until(`${id("word")}.textContent === "Asleep"`);
   equal(await page.value(`document.querySelector('[data-server="coder"]').getAttribute("aria-pressed")`), "true");
@@ -229,8 +239,10 @@ await judge("several servers and the fallback are told apart, and what is held b
   truth(await page.value(`/Breaker\\s+Open/.test(${id("vitals")}.innerText) && /Half open in/.test(${id("vitals")}.innerText)`), "the breaker is open, and says for how long");
   equal(await page.value(`${id("state")}.dataset.tone`), "bad");
   truth(await page.value(`/breaker opened/.test(${id("restarts")}.innerText)`), "what was decided");
-  for (const width of [390, 1024, 1920]) {
+  for (const width of [390, 1024, 1200, 1920]) {
     await page.size(width, 900);
+    await page.value("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))");
+    equal(await page.value(ASTRAY), [], `${width} pixels: lines that lead past their cards`);
     equal(await page.value("document.documentElement.scrollWidth - document.documentElement.clientWidth"), 0, `${width} pixels`);
   }
   await checkNames(page);

@@ -103,6 +103,8 @@ export class Link {
 
   /** Asks for the status now, and once more afterwards if that was wanted meanwhile. */
   async refresh() {
+    // Whoever is not connected asks anyway when he is.
+    if (document.hidden || this.since !== null) return;
     if (this.#busy) {
       this.#wanted = true;
       return;
@@ -143,7 +145,7 @@ export class Link {
     const headers = { Accept: "text/event-stream" };
     if (this.#last > 0) headers["Last-Event-ID"] = String(this.#last);
     // A number counts in the run in which it was seen.
-    const answer = await fetch(this.#run ? `/events?run=${this.#run}` : "/events", { headers, signal, cache: "no-store" });
+    const answer = await fetch(this.#run ? `/events?run=${encodeURIComponent(this.#run)}` : "/events", { headers, signal, cache: "no-store" });
     if (!answer.ok) throw new Error(`events: ${answer.status}`);
     for await (const { id, event, data } of serverSent(answer.body)) {
       if (round !== this.#round) return;

@@ -43,7 +43,7 @@ function paint(node, it) {
   node.deadline = it.deadline;
   node.total = it.total;
   text(name, clean(it.name, 40));
-  text(word, it.said);
+  if (!it.deadline) text(word, it.said);
   text(detail, clean(it.detail, 90));
   text(life, it.life);
   attr(node, "title", clean(say(it.why ?? ""), 300) || null);
@@ -169,8 +169,9 @@ export function draw(view) {
     },
   );
   drawn = { view, nodes };
-  connect(drawn);
+  // What counts down has its width too, and the lines lead to where the cards stand then.
   tick();
+  connect(drawn);
 }
 
 /** Draws the lines, from where the cards have come to stand. */

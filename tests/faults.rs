@@ -9,6 +9,8 @@ mod support;
 mod around;
 #[path = "faults/fallback.rs"]
 mod fallback;
+#[path = "faults/floods.rs"]
+mod floods;
 #[path = "faults/gateway.rs"]
 mod gateway;
 #[path = "faults/life.rs"]

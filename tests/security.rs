@@ -1,6 +1,12 @@
-//! What attacks the data plane: nothing that a request holds leads anywhere else, and nothing secret is ever told.
+//! What attacks the data plane: nothing that a request holds leads anywhere else, and nothing secret is ever told. Attacks on the
+//! control plane of a whole mlx-tree are in a module of their own.
 
+#[path = "../crates/control/tests/wire/schema.rs"]
+mod schema;
 mod support;
+
+#[path = "security/control.rs"]
+mod control;
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::PermissionsExt as _;
@@ -236,12 +242,24 @@ async fn s8_no_secret_is_told_anywhere() {
 
     let control = tree.access().url;
     let mut told = vec![("log", tree.log())];
-    for path in ["/status", "/livez", "/metrics", "/trend"] {
+    let read = [
+        "/status",
+        "/livez",
+        "/readyz",
+        "/healthz",
+        "/events?follow=false",
+        "/trend",
+        "/metrics",
+        "/openapi.json",
+        "/",
+    ];
+    for path in read {
         let answer = reqwest::get(format!("{control}{path}")).await.expect("it answers");
         told.push(("control", answer.text().await.expect("text")));
     }
     told.push(("status", tree.command(&["status"]).1));
     told.push(("logs", tree.command(&["logs"]).1));
+    told.push(("events", tree.command(&["events", "--json"]).1));
     told.extend(answers.iter().map(|answer| ("answer", format!("{answer:?}"))));
     for entry in std::fs::read_dir(tree.state_dir()).expect("a directory").flatten() {
         let bytes = std::fs::read(entry.path()).unwrap_or_default();

@@ -11,6 +11,9 @@ use sha2::{Digest as _, Sha256};
 
 const FILE: &str = "control.json";
 
+/// No access file of ours is longer.
+const LONGEST: u64 = 64 << 10;
+
 /// A secret of 256 random bits. Prints as `***`.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -115,7 +118,7 @@ impl Access {
     /// [`AccessError::Absent`] when nothing runs there, and so on.
     pub fn read(state_dir: &Path) -> Result<Self, AccessError> {
         let path = state_dir.join(FILE);
-        let text = fs::read(&path).map_err(|source| match source.kind() {
+        let text = read_own(&path).map_err(|source| match source.kind() {
             io::ErrorKind::NotFound => AccessError::Absent(path.clone()),
             io::ErrorKind::PermissionDenied => AccessError::Forbidden(path.clone()),
             _ => AccessError::Io { path: path.clone(), source },
@@ -129,6 +132,18 @@ impl Access {
             let _ = fs::remove_file(state_dir.join(FILE));
         }
     }
+}
+
+/// The content of a file, never through a symbolic link, and never from a pipe that somebody has put there.
+fn read_own(path: &Path) -> io::Result<Vec<u8>> {
+    let flags = nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK;
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    let mut text = Vec::new();
+    file.take(LONGEST).read_to_end(&mut text)?;
+    Ok(text)
 }
 
 #[cfg(test)]
@@ -163,6 +178,9 @@ mod tests {
         std::os::unix::fs::symlink(&target, dir.path().join(FILE)).expect("linked");
         access().publish(dir.path()).expect("published");
         assert_eq!(fs::read_to_string(&target).expect("read"), "precious");
+        fs::rename(dir.path().join(FILE), &target).expect("renamed");
+        std::os::unix::fs::symlink(&target, dir.path().join(FILE)).expect("linked");
+        assert!(matches!(Access::read(dir.path()), Err(AccessError::Io { .. })), "it is not read through, either");
     }
 
     #[test]

@@ -18,6 +18,13 @@ async fn s2_only_our_own_names_are_accepted_as_host() {
         "localhost",
         "127.0.0.1:1",
         "0.0.0.0:{port}",
+        "127.0.0.1.:{port}",
+        "127.1:{port}",
+        "2130706433:{port}",
+        "localhost:0{port}",
+        "localhost:{port}, evil.example",
+        "[::1%lo]:{port}",
+        "[::ffff:127.0.0.1]:{port}",
         "",
     ];
     for host in strangers {
@@ -26,8 +33,23 @@ async fn s2_only_our_own_names_are_accepted_as_host() {
     let twice = "GET /status HTTP/1.1\r\nhost: localhost:{port}\r\nhost: localhost:{port}\r\n\r\n";
     assert!(matches!(plane.send(twice).await, 400 | 403));
     assert!(matches!(plane.send("GET /status HTTP/1.1\r\n\r\n").await, 400 | 403), "no host at all");
-    let absolute = "GET http://evil.example/status HTTP/1.1\r\nhost: evil.example\r\n\r\n";
-    assert_eq!(plane.send(absolute).await, 403);
+    // The address in the first line must say the same.
+    let absolute = |line: &str, host: &str| format!("GET {line}/status HTTP/1.1\r\nhost: {host}:{{port}}\r\n\r\n");
+    for (line, host) in [
+        ("http://evil.example", "localhost"),
+        ("http://localhost:{port}", "127.0.0.1"),
+        ("http://user@localhost:{port}", "localhost"),
+        ("http://LOCALHOST:{port}", "localhost"),
+        ("https://localhost:{port}", "localhost"),
+        ("http://localhost:1", "localhost"),
+    ] {
+        assert_eq!(plane.send(&absolute(line, host)).await, 403, "{line} {host}");
+    }
+    assert_eq!(plane.send(&absolute("http://localhost:{port}", "localhost")).await, 200);
+    for version in ["HTTP/1.0", "HTTP/2.0"] {
+        let old = format!("GET /status {version}\r\nhost: localhost:{{port}}\r\n\r\n");
+        assert!(matches!(plane.send(&old).await, 400 | 505 | 0), "{version}");
+    }
 }
 
 #[tokio::test]
@@ -39,6 +61,12 @@ async fn s3_a_web_page_of_another_origin_is_turned_away_even_for_reading() {
         "origin: http://evil.example",
         "origin: null",
         "origin: https://localhost:{port}",
+        "origin: http://localhost",
+        "origin: http://localhost:1",
+        "origin: http://LOCALHOST:{port}",
+        "origin: http://localhost:{port}/",
+        "origin: http://localhost:{port}\r\norigin: http://localhost:{port}",
+        "origin:",
         "sec-fetch-site: cross-site",
     ] {
         assert_eq!(plane.send(&ask(header)).await, 403, "{header}");
@@ -78,5 +106,92 @@ async fn the_logs_are_for_the_owner_only() {
     }
     for path in ["/status", "/events", "/trend", "/metrics", "/livez", "/readyz", "/healthz"] {
         assert_eq!(plane.send(&ask(path)).await, 200, "{path}");
+    }
+}
+
+/// One answer for all that is wrong with a token, in one form, and nowhere a place for it but its header.
+#[tokio::test]
+async fn s9_s18_a_wrong_token_is_told_nothing_and_one_in_an_address_is_none() {
+    let plane = plane().await;
+    let secret = plane.token.secret().to_owned();
+    let shown = |value: &str| format!("{JSON}authorization: {value}\r\n");
+    let mut bodies = Vec::new();
+    for headers in [
+        JSON.to_owned(),
+        shown("Bearer"),
+        shown("Bearer "),
+        shown(&format!("Bearer {}", &secret[1..])),
+        shown(&format!("Bearer {secret}0")),
+        shown(&format!("Bearer {}", secret.to_uppercase())),
+        shown(&format!("bearer {secret}")),
+        shown(&format!("Basic {secret}")),
+        shown(&secret),
+        shown(&format!("Bearer {secret}")) + &format!("authorization: Bearer {secret}\r\n"),
+        shown("Bearer \u{e9}"),
+        format!("{JSON}cookie: token={secret}\r\nx-token: {secret}\r\n"),
+    ] {
+        let request = format!(
+            "POST /stop?token={secret} HTTP/1.1\r\nhost: localhost:{{port}}\r\n{headers}connection: close\r\n\r\n{{}}"
+        );
+        let answer = plane.ask(&request).await;
+        assert_eq!(answer.status, 401, "{headers}");
+        let date = |line: &&str| !line.starts_with("date: ");
+        bodies.push(answer.text.lines().filter(date).collect::<Vec<_>>().join("\n"));
+    }
+    bodies.dedup();
+    assert_eq!(bodies.len(), 1, "{bodies:?}");
+    assert!(bodies[0].contains("www-authenticate: Bearer") && !bodies[0].contains(&secret), "{}", bodies[0]);
+    for path in ["/logs", "/logs?follow=true"] {
+        let joint = if path.contains('?') { '&' } else { '?' };
+        assert_eq!(plane.get(&format!("{path}{joint}token={secret}&access_token={secret}"), "").await.status, 401);
+    }
+    assert_eq!(plane.performed(), 0);
+}
+
+/// Nothing but the seven verbs can be asked for, however it is spelt.
+#[tokio::test]
+async fn s7_there_are_seven_verbs_and_no_other_way_to_change_anything() {
+    let plane = plane().await;
+    let bearer = plane.bearer();
+    for path in [
+        "/Stop",
+        "/stop/",
+        "//stop",
+        "/./stop",
+        "/x/../stop",
+        "/stop;x",
+        "/config",
+        "/env",
+        "/exec",
+        "/run",
+        "/shell",
+        "/status",
+        "/events",
+        "/logs",
+        "/",
+        "/assets/../stop",
+    ] {
+        let request = format!("POST {path} HTTP/1.1\r\nhost: localhost:{{port}}\r\n{bearer}{JSON}\r\n{{}}");
+        assert!(matches!(plane.send(&request).await, 404 | 405), "{path}");
+    }
+    for method in ["GET", "HEAD", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT", "QUERY"] {
+        let request = format!("{method} /stop HTTP/1.1\r\nhost: localhost:{{port}}\r\n{bearer}{JSON}\r\n{{}}");
+        assert!(matches!(plane.send(&request).await, 400 | 403 | 404 | 405), "{method}");
+    }
+    assert_eq!(plane.performed(), 0);
+}
+
+/// No page frames it, no script of others runs in it, and nobody keeps a copy.
+#[tokio::test]
+async fn s10_s18_every_answer_forbids_what_a_browser_could_do_with_it() {
+    let plane = plane().await;
+    for path in ["/", "/assets/app.js", "/status", "/metrics", "/events?follow=false", "/nothing", "/logs"] {
+        let answer = plane.get(path, "").await;
+        let head = answer.text.split("\r\n\r\n").next().expect("a head").to_lowercase();
+        for mark in ["x-content-type-options: nosniff", "referrer-policy: no-referrer", "frame-ancestors 'none'"] {
+            assert!(head.contains(mark), "{path}: {mark}: {head}");
+        }
+        assert!(head.contains("default-src 'none'") || head.contains("default-src 'self'"), "{path}: {head}");
+        assert!(!head.contains("unsafe-inline") && !head.contains("access-control-allow"), "{path}: {head}");
     }
 }

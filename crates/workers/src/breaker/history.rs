@@ -1,7 +1,8 @@
 //! The gate's history on disk, valid for one boot of the machine.
 
-use std::fs::{self, File};
+use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -48,7 +49,9 @@ impl History {
         let document = json!({"boot_id": self.boot_id, "record": to_json(record)});
         let fresh = self.path.with_extension("json.new");
         let write = || -> io::Result<()> {
-            let mut file = File::create(&fresh)?;
+            // One left behind by a crash, or a link put there: removed, never written through.
+            let _ = fs::remove_file(&fresh);
+            let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
             file.write_all(document.to_string().as_bytes())?;
             file.sync_data()?;
             fs::rename(&fresh, &self.path)

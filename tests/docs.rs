@@ -143,6 +143,32 @@ fn every_path_that_is_named_exists() {
     }
 }
 
+/// SECURITY says which test attacks which rule.
+#[test]
+fn every_rule_of_security_is_attacked_by_a_test_that_exists() {
+    let mut sources = String::new();
+    let mut places: Vec<PathBuf> = ["crates", "tests"].map(|place| root().join(place)).into();
+    while let Some(place) = places.pop() {
+        for entry in fs::read_dir(place).expect("a directory").flatten() {
+            match entry.path() {
+                path if path.is_dir() => places.push(path),
+                path if path.extension().is_some_and(|it| it == "rs") => sources += &read(path),
+                _ => {}
+            }
+        }
+    }
+    let mut rules = 0;
+    for line in read("docs/SECURITY.md").lines().filter(|line| line.starts_with("| S")) {
+        rules += 1;
+        let tests: Vec<_> = line.rsplit("| ").next().expect("a cell").split('`').skip(1).step_by(2).collect();
+        assert!(!tests.is_empty() || line.starts_with("| S20 "), "{line}");
+        for test in tests {
+            assert!(sources.contains(&format!("fn {test}()")), "there is no {test}");
+        }
+    }
+    assert_eq!(rules, 20);
+}
+
 #[test]
 fn every_command_and_flag_that_is_named_exists() {
     let help = printed(&["--help"]);
@@ -153,8 +179,9 @@ fn every_command_and_flag_that_is_named_exists() {
     for document in documents() {
         for typed in document.typed() {
             for words in typed.split("mlx-tree ").skip(1).map(str::split_whitespace) {
-                let mut words =
-                    words.skip_while(|word| *word == "--").map(|word| word.trim_end_matches([',', ';', '.', ':', '`']));
+                let mut words = words
+                    .skip_while(|word| *word == "--")
+                    .map(|word| word.trim_end_matches([',', ';', '.', ':', '`', ')', '"']));
                 let Some(first) = words.next() else { continue };
                 if first.starts_with(|it: char| it.is_ascii_lowercase()) {
                     assert!(commands.contains(first), "{}: {typed}: no command {first}", document.path.display());

@@ -63,6 +63,8 @@ async fn a_tree_with_a_child_of_ones_own_starts_is_shown_and_stops() -> Result<(
     while !file.exists() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
+    assert!(tree.metrics().await.contains("\nmlx_tree_server_up{server=\"server\"} 1\n"), "a library counts too");
+    assert_eq!(tree.trend().servers.len(), 1);
     tree.stop().await;
     assert!(matches!(tree.closed().await, SupervisorExit::Stopped));
     Ok(())

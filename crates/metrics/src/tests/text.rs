@@ -131,6 +131,27 @@ fn no_text_of_anybody_else_becomes_a_label() {
     assert_eq!(restarts, Some(1.0));
 }
 
+#[test]
+fn of_several_servers_each_is_told_of_by_its_name() {
+    let mut several = status();
+    let one = serde_json::to_value(&several).expect("JSON");
+    for (name, phase) in [("main", "ready"), ("coder", "stopped")] {
+        let mut server = one.clone();
+        server["name"] = name.into();
+        server["start"] = "on_demand".into();
+        server["in_flight"] = 0.into();
+        server["phase"] = phase.into();
+        several.servers.push(serde_json::from_value(server).expect("a server"));
+    }
+    let story = Story::of(&["main", "coder"]);
+    let page = crate::render::page(&story.totals, &several, &Own::default(), Duration::ZERO);
+    let text = parser::parse(&page).expect("it keeps to its format");
+    assert_eq!(text.value("mlx_tree_server_up", &[("server", "main")]), Some(1.0));
+    assert_eq!(text.value("mlx_tree_server_up", &[("server", "coder")]), Some(0.0));
+    assert_eq!(text.value("mlx_tree_server_phase", &[("server", "coder"), ("phase", "stopped")]), Some(1.0));
+    assert!(!page.contains("mlx_tree_server_up{server=\"server\"}"), "{page}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 

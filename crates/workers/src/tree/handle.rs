@@ -36,6 +36,8 @@ pub(super) struct Inner {
     pub(super) memory: watch::Sender<MemoryPlan>,
     bus: Bus,
     logs: LogBook,
+    /// Its receivers are with the tasks that look after the servers as long as the tree lives.
+    watchers: watch::Sender<()>,
 }
 
 // === impl Tree ===
@@ -77,9 +79,10 @@ impl Tree {
         let name = root_name();
         let supervisor = root.name(Arc::clone(&name)).start().await?;
         tell_of_other_children(heard, name, bus.clone());
+        let watchers = watch::Sender::new(());
         for server in &servers {
-            tokio::spawn(follow(Arc::clone(server), supervisor.clone()));
-            tokio::spawn(usage::measure(Arc::clone(server), supervisor.clone()));
+            look_after(&watchers, follow(Arc::clone(server), supervisor.clone()));
+            look_after(&watchers, usage::measure(Arc::clone(server), supervisor.clone()));
         }
         if held {
             let down = |state: &ChildState| *state == ChildState::Down;
@@ -87,7 +90,9 @@ impl Tree {
             let _ = status.wait_for(|status| !status.child(SERVER).is_some_and(|child| down(&child.state))).await;
         }
         let servers = servers.into_iter().map(|server| ServerHandle { server }).collect();
-        Ok(Self { inner: Arc::new(Inner { supervisor, servers, started: Instant::now(), memory, bus, logs }) })
+        Ok(Self {
+            inner: Arc::new(Inner { supervisor, servers, started: Instant::now(), memory, bus, logs, watchers }),
+        })
     }
 
     /// The status document of this moment.
@@ -175,6 +180,8 @@ impl Tree {
         for server in self.servers() {
             let _gone = server.server.blueprint.permit.acquire().await;
         }
+        // They hold the servers, and by that the lock of the state directory.
+        self.inner.watchers.closed().await;
         self.inner.bus.emit("tree", 0, Kind::TreeStopped { reason: exit.to_string() });
         exit
     }
@@ -202,6 +209,15 @@ impl Tree {
     pub fn served(&self) -> &Served {
         self.default_server().served()
     }
+}
+
+/// Runs `task`, and lets go of what tells that it is there when it is not.
+fn look_after(watchers: &watch::Sender<()>, task: impl Future<Output = ()> + Send + 'static) {
+    let present = watchers.subscribe();
+    tokio::spawn(async move {
+        task.await;
+        drop(present);
+    });
 }
 
 fn root_name() -> Arc<str> {

@@ -137,10 +137,14 @@ impl Life {
         verdict
     }
 
-    /// Tells that it ends with an error, if that is not its own fault. That there is too much to do is nobody's.
+    /// Tells that it ends with an error, if that is not its own fault. That there is too much to do is nobody's; that the server
+    /// was stopped or drained has been told once.
     pub(super) fn failed(&self, refusal: &Refusal, level: Level) {
         self.account.refused(refusal, level);
-        let shed = matches!(refusal.code, Code::ServerOverloaded | Code::ClientShareExceeded | Code::ShuttingDown);
+        let shed = matches!(
+            refusal.code,
+            Code::ServerOverloaded | Code::ClientShareExceeded | Code::ShuttingDown | Code::BackendStopped
+        );
         if shed || !refusal.code.status().is_server_error() {
             return;
         }

@@ -22,4 +22,5 @@ mod view;
 
 pub use model::{Colors, Effect, Key, Link, Message, Model, Options, Pointer, Tab};
 pub use run::{Ended, TopError, run};
+pub use screen::Screen;
 pub use view::{SMALLEST, view};

@@ -21,7 +21,7 @@ static TAKEN: AtomicBool = AtomicBool::new(false);
 static HOOK: Once = Once::new();
 
 /// The terminal, taken. Dropping it gives it back.
-pub(crate) struct Screen {
+pub struct Screen {
     terminal: Terminal<CrosstermBackend<Stdout>>,
     pointer: Pointer,
 }
@@ -29,8 +29,11 @@ pub(crate) struct Screen {
 // === impl Screen ===
 
 impl Screen {
-    /// Takes the terminal.
-    pub(crate) fn take(pointer: Pointer) -> io::Result<Self> {
+    /// Takes the terminal, and sees to it that a panic gives it back before it is told.
+    ///
+    /// # Errors
+    /// When there is none; nothing has changed then.
+    pub fn take(pointer: Pointer) -> io::Result<Self> {
         // Whoever panics still has the terminal: give it back before the message is written.
         HOOK.call_once(|| {
             let before = std::panic::take_hook();
@@ -44,21 +47,27 @@ impl Screen {
         Ok(Self { terminal, pointer })
     }
 
-    /// Draws.
-    pub(crate) fn draw(&mut self, draw: impl FnOnce(&mut ratatui::Frame<'_>)) -> io::Result<()> {
+    /// Draws what has changed.
+    ///
+    /// # Errors
+    /// When the terminal is gone.
+    pub fn draw(&mut self, draw: impl FnOnce(&mut ratatui::Frame<'_>)) -> io::Result<()> {
         self.terminal.draw(draw).map(|_| ())
     }
 
     /// Gives the terminal back and stops this process and its group, as Ctrl-Z does everywhere. Returns when it has been
     /// brought back; [`Screen::retake`] then.
-    pub(crate) fn suspend(&mut self) {
+    pub fn suspend(&mut self) {
         give_back();
         // Where nobody could bring it back (no shell that controls jobs), the kernel does not stop it.
         let _ = kill(Pid::from_raw(0), Signal::SIGTSTP);
     }
 
     /// Takes the terminal again, in whatever state it is, and forgets what was on it.
-    pub(crate) fn retake(&mut self) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub fn retake(&mut self) -> io::Result<()> {
         give_back();
         enter(self.pointer)?;
         execute!(io::stdout(), Clear(ClearType::All))?;

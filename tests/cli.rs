@@ -12,9 +12,26 @@ use nix::sys::signal::Signal;
 use support::{Instance, PROGRAM, Setup};
 
 /// The commands that a person is told of.
-const COMMANDS: [&str; 16] = [
-    "run", "demo", "status", "start", "stop", "restart", "drain", "reset", "shutdown", "logs", "events", "token",
-    "why", "doctor", "check", "setup",
+const COMMANDS: [&str; 19] = [
+    "run",
+    "demo",
+    "status",
+    "start",
+    "stop",
+    "restart",
+    "drain",
+    "reset",
+    "shutdown",
+    "logs",
+    "events",
+    "token",
+    "why",
+    "doctor",
+    "check",
+    "setup",
+    "service",
+    "completions",
+    "man",
 ];
 
 /// A command line with its outcome, as a terminal shows it.

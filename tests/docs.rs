@@ -188,11 +188,17 @@ fn every_command_and_flag_that_is_named_exists() {
                     named.insert(first.to_owned());
                 }
                 // What follows a further `--` is for somebody else.
-                let words = words.take_while(|word| *word != "--");
-                for flag in [first].into_iter().chain(words).filter(|word| word.starts_with("--")) {
+                let words: Vec<_> = words.take_while(|word| *word != "--").collect();
+                // A command may have commands of its own.
+                let below = |help: &str| words.first().filter(|word| help.contains(&format!("\n  {word} "))).copied();
+                let of_command = |flag: &str| {
+                    let help = printed(&[first, "--help"]);
+                    let deeper = below(&help).map(|word| printed(&[first, word, "--help"])).unwrap_or_default();
+                    flags(&help).contains(flag) || flags(&deeper).contains(flag)
+                };
+                for flag in [first].into_iter().chain(words.iter().copied()).filter(|word| word.starts_with("--")) {
                     let flag = flag.split('=').next().unwrap_or(flag);
-                    let of_command = || commands.contains(first) && flags(&printed(&[first, "--help"])).contains(flag);
-                    let known = flags(&help).contains(flag) || of_command();
+                    let known = flags(&help).contains(flag) || (commands.contains(first) && of_command(flag));
                     assert!(known, "{}: {typed}: no flag {flag}", document.path.display());
                 }
             }

@@ -6,15 +6,24 @@ mod environment;
 mod help;
 mod notices;
 mod reasons;
+mod service;
 
 use crate::phrase::Phrase;
 
 /// All phrases; the first one that fits a text is taken.
 pub(crate) fn phrases() -> impl Iterator<Item = Phrase> {
-    [reasons::PHRASES, configuration::PHRASES, environment::PHRASES, commands::PHRASES, notices::PHRASES, help::PHRASES]
-        .into_iter()
-        .flatten()
-        .map(|&(english, russian)| Phrase { english, russian })
+    [
+        reasons::PHRASES,
+        configuration::PHRASES,
+        environment::PHRASES,
+        commands::PHRASES,
+        notices::PHRASES,
+        help::PHRASES,
+        service::PHRASES,
+    ]
+    .into_iter()
+    .flatten()
+    .map(|&(english, russian)| Phrase { english, russian })
 }
 
 #[cfg(test)]

@@ -6,12 +6,15 @@ mod banner;
 mod doctor;
 mod events;
 mod fleet;
+mod generate;
+mod liaison;
 mod logging;
 mod notices;
 mod picture;
 mod progress;
 mod report;
 mod run;
+mod service;
 mod settings;
 mod speech;
 mod top;
@@ -72,6 +75,9 @@ fn dispatch(arguments: Arguments) -> Result<Code, Report> {
             top::check_terminal(&settings)?;
             block_on(top::top(settings, no_mouse))
         }
+        Command::Service(command) => service::run(command, &settings),
+        Command::Completions { shell } => Ok(generate::completions(shell)),
+        Command::Man { dir } => generate::man(dir.as_deref()),
         Command::Check => settings::check(&settings),
         Command::Status { json } => block_on(ask::status(settings::load(&settings)?, json)),
         Command::Logs { lines, follow } => block_on(ask::logs(settings::load(&settings)?, lines, follow)),

@@ -34,6 +34,7 @@ pub use mlx_tree_policy as policy;
 pub use mlx_tree_process as process;
 pub use mlx_tree_provision as provision;
 pub use mlx_tree_reports as reports;
+pub use mlx_tree_service as service;
 pub use mlx_tree_settings as settings;
 pub use mlx_tree_stand_in as stand_in;
 pub use mlx_tree_supervision as supervision;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::Language;
 
@@ -29,6 +30,28 @@ const INHERITED: [&str; 12] = [
 
 /// Families of variables that the server inherits.
 const INHERITED_FAMILIES: [&str; 4] = ["LC_", "HF_", "MLX_", "PYTHON"];
+
+/// Variables that say where things are and in which language to speak. A service manager starts its services without them, so
+/// they are written down when a service is installed. No secret is among them.
+const OF_A_SERVICE: [&str; 17] = [
+    "PATH",
+    "VIRTUAL_ENV",
+    "LANG",
+    "LANGUAGE",
+    "LC_ALL",
+    "LC_MESSAGES",
+    "XDG_CONFIG_HOME",
+    "XDG_STATE_HOME",
+    "XDG_DATA_HOME",
+    "XDG_CACHE_HOME",
+    "HF_HOME",
+    "HF_HUB_CACHE",
+    "HF_ENDPOINT",
+    "HF_HUB_OFFLINE",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "TMPDIR",
+];
 
 /// Our own variables, which are nobody else's business though they look like MLX's.
 const OURS: &str = "MLX_TREE_";
@@ -124,6 +147,46 @@ impl Environment {
     #[must_use]
     pub fn virtual_env(&self) -> Option<PathBuf> {
         self.directory("VIRTUAL_ENV")
+    }
+
+    /// Where units of the user's own belong; `None` without a home directory.
+    #[must_use]
+    pub fn user_units(&self) -> Option<PathBuf> {
+        let base = self.directory("XDG_CONFIG_HOME").or_else(|| Some(self.home()?.join(".config")))?;
+        Some(base.join("systemd/user"))
+    }
+
+    /// Whoever has started this process.
+    #[must_use]
+    pub fn user(&self) -> Option<&str> {
+        ["USER", "LOGNAME"].into_iter().find_map(|name| self.get(name))?.to_str()
+    }
+
+    /// Where the service manager wants to be told how this process is, if it does.
+    #[must_use]
+    pub fn notify_socket(&self) -> Option<&OsStr> {
+        self.get("NOTIFY_SOCKET")
+    }
+
+    /// How often the service manager wants to hear from process `pid` that it lives, if it does. The variables of a parent, which
+    /// are inherited by mistake, are about another process.
+    #[must_use]
+    pub fn watchdog(&self, pid: u32) -> Option<Duration> {
+        let number = |name| self.get(name).and_then(OsStr::to_str).and_then(|text| text.parse::<u64>().ok());
+        let about_us = self.get("WATCHDOG_PID").is_none() || number("WATCHDOG_PID") == Some(pid.into());
+        let period = number("WATCHDOG_USEC").filter(|period| about_us && *period > 0)?;
+        Some(Duration::from_micros(period))
+    }
+
+    /// The variables that a service of this user needs in order to find what this process finds.
+    pub fn of_a_service(&self) -> impl Iterator<Item = (&str, &OsStr)> {
+        OF_A_SERVICE.into_iter().filter_map(|name| Some((name, self.get(name)?)))
+    }
+
+    /// The names of those that are set here and that a service will do without: configuration, and what may be secret.
+    pub fn not_of_a_service(&self) -> impl Iterator<Item = &str> {
+        let names = self.variables.keys().filter_map(|name| name.to_str());
+        names.filter(|name| name.starts_with(PREFIX) || *name == "HF_TOKEN")
     }
 
     /// The directory that this process was started in.
@@ -259,6 +322,38 @@ mod tests {
             .with("MLX_TREE_TOKEN", "canary");
         let names: Vec<&str> = environment.inherited_by_server().filter_map(|(name, _)| name.to_str()).collect();
         assert_eq!(names, ["HF_HOME", "HOME", "LC_ALL", "MLX_METAL_JIT"]);
+    }
+
+    #[test]
+    fn a_watchdog_of_another_process_is_none_of_ours() {
+        let watched = home().with("WATCHDOG_USEC", "60000000");
+        assert_eq!(watched.watchdog(7), Some(Duration::from_secs(60)));
+        assert_eq!(watched.clone().with("WATCHDOG_PID", "7").watchdog(7), Some(Duration::from_secs(60)));
+        assert_eq!(watched.clone().with("WATCHDOG_PID", "8").watchdog(7), None);
+        assert_eq!(watched.clone().with("WATCHDOG_PID", "x").watchdog(7), None);
+        for odd in ["0", "-1", "soon", ""] {
+            assert_eq!(watched.clone().with("WATCHDOG_USEC", odd).watchdog(7), None, "{odd:?}");
+        }
+        let told = watched.with("NOTIFY_SOCKET", "@systemd");
+        assert_eq!(told.notify_socket(), Some(OsStr::new("@systemd")));
+        assert!(
+            told.inherited_by_server().all(|(name, _)| name == "HOME"),
+            "a server speaks to nobody's service manager"
+        );
+    }
+
+    #[test]
+    fn a_service_gets_what_it_needs_to_find_things_and_no_secret() {
+        let environment = home()
+            .with("PATH", "/usr/bin")
+            .with("HF_HOME", "/models")
+            .with("HF_TOKEN", "canary")
+            .with("MLX_TREE__CONTROL__LISTEN", "127.0.0.1:1");
+        let carried: Vec<_> = environment.of_a_service().map(|(name, _)| name).collect();
+        assert_eq!(carried, ["PATH", "HF_HOME"]);
+        let left: Vec<_> = environment.not_of_a_service().collect();
+        assert_eq!(left, ["HF_TOKEN", "MLX_TREE__CONTROL__LISTEN"]);
+        assert_eq!(environment.user_units(), Some("/home/ada/.config/systemd/user".into()));
     }
 
     #[test]

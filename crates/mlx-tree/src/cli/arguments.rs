@@ -1,8 +1,13 @@
 //! The command line.
 
+mod service;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+pub(crate) use self::service::{ManagerWord, ServiceCommand, Which};
 
 /// What `--help` says below the options.
 const AFTER_HELP: &str = "\
@@ -151,6 +156,21 @@ pub(crate) enum Command {
     Check,
     /// Find or make the Python environment and the model, and run nothing
     Setup,
+    /// Have the system run mlx-tree: systemd or launchd
+    #[command(subcommand)]
+    Service(ServiceCommand),
+    /// Print completions for a shell
+    Completions {
+        /// bash, elvish, fish, powershell or zsh
+        #[arg(value_name = "SHELL", hide_possible_values = true)]
+        shell: Shell,
+    },
+    /// Print the man page
+    Man {
+        /// Write it, and those of the commands, into this directory
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+    },
     /// Be the stand-in server of `demo`
     #[command(hide = true, disable_help_flag = true)]
     StandIn {

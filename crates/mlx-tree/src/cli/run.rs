@@ -24,6 +24,7 @@ pub(super) use self::plane::refusal;
 use self::signals::{End, Signals};
 use super::banner::{Banner, row};
 use super::fleet::Rollout;
+use super::liaison::Liaison;
 use super::logging::{self, Format};
 use super::progress::Shown;
 use super::report::{Code, Report};
@@ -49,6 +50,7 @@ pub(crate) async fn run(loaded: Loaded, what: What) -> Result<Code, Report> {
         tracing::warn!(%error, "the limit of open files stays as it is");
     }
     let mut signals = Signals::listen()?;
+    let liaison = Liaison::of(&loaded.environment, loaded.language());
     let bus = Bus::new();
     let builder = builder(&loaded, what)?.bus(bus.clone());
     let notifier = notices::start(&loaded, &bus);
@@ -60,6 +62,7 @@ pub(crate) async fn run(loaded: Loaded, what: What) -> Result<Code, Report> {
     let prepared = tokio::select! {
         prepared = builder.prepare() => prepared.map_err(refused)?,
         end = signals.next() => return Ok(end.code()),
+        never = liaison.preparing() => match never {},
     };
     if format == Format::Narration {
         greet(&loaded, clients, bound.address(), &prepared, what);
@@ -80,7 +83,8 @@ pub(crate) async fn run(loaded: Loaded, what: What) -> Result<Code, Report> {
     };
     access.publish(state_dir).map_err(|error| Report::new(Code::Config, error))?;
     let served = tokio::spawn(bound.serve(plane.clone(), access.token.clone(), std::future::pending()));
-    let code = until_the_end(&tree, &plane, &mut signals).await;
+    liaison.ready(&plane, &bus);
+    let code = until_the_end(&tree, &plane, &mut signals, || liaison.stopping(loaded.settings.shutdown)).await;
     tokio::select! {
         () = notifier.finish(notices::LAST_WORDS) => {}
         _ = signals.next() => {}
@@ -126,12 +130,13 @@ fn builder(loaded: &Loaded, what: What) -> Result<Builder, Report> {
 }
 
 /// Waits for the tree's end, or for somebody who wants it.
-async fn until_the_end(tree: &Tree, plane: &Plane, signals: &mut Signals) -> Code {
+async fn until_the_end(tree: &Tree, plane: &Plane, signals: &mut Signals, at_the_end: impl FnOnce()) -> Code {
     let end = tokio::select! {
         exit = tree.closed() => return code_of(&exit),
         end = signals.next() => end,
         () = plane.shutdown.notified() => End::Asked,
     };
+    at_the_end();
     let stopping = async {
         tree.stop().await;
         tree.closed().await

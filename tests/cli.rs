@@ -12,7 +12,7 @@ use nix::sys::signal::Signal;
 use support::{Instance, PROGRAM, Setup};
 
 /// The commands that a person is told of.
-const COMMANDS: [&str; 19] = [
+const COMMANDS: [&str; 20] = [
     "run",
     "demo",
     "status",
@@ -20,6 +20,7 @@ const COMMANDS: [&str; 19] = [
     "stop",
     "restart",
     "drain",
+    "reload",
     "reset",
     "shutdown",
     "logs",

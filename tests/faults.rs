@@ -1,5 +1,5 @@
 //! What goes wrong, and what must come of it: a server that dies, hangs or floods, at its start and in its life, under load, while
-//! it is restarted on purpose, and before a fallback.
+//! it is restarted on purpose, when its configuration changes, and before a fallback.
 //!
 //! One program, so that tests which wait do so side by side.
 
@@ -23,5 +23,7 @@ mod measured;
 mod memory;
 #[path = "faults/planned.rs"]
 mod planned;
+#[path = "faults/reload.rs"]
+mod reload;
 #[path = "faults/start.rs"]
 mod start;

@@ -22,7 +22,7 @@ pub use probed::{Probed, Verdict};
 pub use sample::{AttemptEnd, Fold, Probe, ProbeOutcome, RequestOutcome, Sample};
 pub use states::{BreakerState, ChildState, FallbackState, Phase, ServerState};
 pub use status::{
-    Breaker, Child, Exit, Gate, Gateway, Health, JournalEntry, LimitedBy, Server, ServerStatus, StartMode, Status,
-    Supervisor,
+    Breaker, Child, ConfigStatus, Exit, Gate, Gateway, Health, JournalEntry, LimitedBy, Server, ServerStatus,
+    StartMode, Status, Supervisor,
 };
 pub use trend::{PhaseBegan, Point, ServerTrend, Trend};

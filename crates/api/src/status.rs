@@ -51,6 +51,9 @@ pub struct Status {
     /// configuration that could not be read again. Empty when all is well.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub degraded: Vec<String>,
+    /// The configuration that holds, where it is known where that came from.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub config: Option<ConfigStatus>,
     /// mlx-tree itself.
     pub supervisor: Supervisor,
 }
@@ -269,6 +272,21 @@ pub struct JournalEntry {
     pub reason: String,
     /// What was decided.
     pub decision: String,
+}
+
+/// The configuration that holds, and what is on disk.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ConfigStatus {
+    /// The files that it is read from, as far as they are there.
+    pub files: Vec<String>,
+    /// Seconds since it was last read and found good.
+    pub loaded_s_ago: f64,
+    /// Why what is on disk cannot be used, in one line, if it was tried and cannot; what was read before goes on then.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub rejected: Option<String>,
+    /// The keys whose new values wait for a restart of mlx-tree.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub pending: Vec<String>,
 }
 
 /// mlx-tree itself.

@@ -80,6 +80,7 @@ fn full() -> Status {
             }],
         }),
         degraded: Vec::new(),
+        config: None,
         supervisor: Supervisor {
             pid: 4700,
             version: "1.2.3".to_owned(),

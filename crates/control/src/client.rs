@@ -139,6 +139,15 @@ impl Client {
         answer.json().await.map_err(|source| self.malformed(source))
     }
 
+    /// What a reload would do; nothing is done.
+    ///
+    /// # Errors
+    /// When mlx-tree cannot be asked, or the configuration cannot be used.
+    pub async fn foresee(&self) -> Result<Done, ClientError> {
+        let answer = self.send(self.http.get(self.url("/plan"))).await?;
+        answer.json().await.map_err(|source| self.malformed(source))
+    }
+
     /// The last `lines` lines that the server wrote; with `follow` also those to come. The answer streams.
     ///
     /// # Errors

@@ -72,6 +72,9 @@ pub trait Operator: Clone + Send + Sync + 'static {
     /// does not undo it.
     fn perform(&self, verb: Verb) -> impl Future<Output = Result<Done, Refusal>> + Send;
 
+    /// What [`Verb::Reload`] would do now, in the same words; nothing is done.
+    fn foresee(&self) -> impl Future<Output = Result<Done, Refusal>> + Send;
+
     /// The last lines that the server wrote, oldest first, and those to come.
     fn logs(&self) -> (Vec<String>, broadcast::Receiver<String>);
 

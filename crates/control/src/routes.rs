@@ -75,6 +75,7 @@ pub(crate) fn router<O: Operator>(operator: O, token: Token, address: SocketAddr
         .route("/openapi.json", get(openapi))
         .route("/events", get(events::events::<O>))
         .route("/logs", get(logs::logs::<O>))
+        .route("/plan", get(verbs::foresee::<O>))
         .route("/{verb}", post(verbs::perform::<O>))
         .merge(dashboard::routes())
         .fallback(unknown)
@@ -132,7 +133,7 @@ fn silent() -> Response {
 async fn unknown() -> Response {
     let verbs = Verb::ALL.map(|verb| format!("/{verb}")).join(", ");
     let help = format!(
-        "GET /status, /livez, /readyz, /healthz, /events, /logs, /trend, /metrics, /openapi.json; POST {verbs}"
+        "GET /status, /livez, /readyz, /healthz, /events, /logs, /plan, /trend, /metrics, /openapi.json; POST {verbs}"
     );
     error(StatusCode::NOT_FOUND, "not_found", "there is nothing at this path", Some(help))
 }

@@ -27,7 +27,7 @@ pub mod verdict;
 mod visit;
 mod whole;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use hyper::Response;
@@ -39,7 +39,7 @@ use crate::answer::Body;
 use crate::backend::{Backend, Observer};
 use crate::divert::Fallback;
 use crate::front::RequestId;
-use crate::request::{Ask, Delivery, Digest};
+use crate::request::{Ask, Catalogue, Delivery, Digest};
 
 pub(crate) use account::Account;
 use life::Life;
@@ -60,7 +60,7 @@ pub(crate) const SETTLE: Duration = Duration::from_secs(2);
 /// One server, as the data plane reaches it.
 pub struct Route {
     /// What it is, for `x-mlx-tree-backend`: `mlx_lm`.
-    pub kind: Arc<str>,
+    pub kind: RwLock<Arc<str>>,
     /// Its name.
     pub server: Arc<str>,
     /// Who may go to it.
@@ -73,8 +73,10 @@ pub struct Route {
     pub retries: Mutex<RetryBudget>,
 }
 
-/// What all exchanges share.
+/// What all exchanges share that begin by the same configuration.
 pub struct Common {
+    /// The models that there are.
+    pub catalogue: Catalogue,
     /// How many requests may wait for one server.
     pub max_queue: usize,
     /// How long a request may wait, for its turn and for restarts together.
@@ -146,11 +148,22 @@ pub(crate) async fn exchange(
 // === impl Route ===
 
 impl Route {
+    /// What it is.
+    #[must_use]
+    pub fn kind(&self) -> Arc<str> {
+        Arc::clone(&self.kind.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// It is something else from now on.
+    pub fn set_kind(&self, kind: &Arc<str>) {
+        *self.kind.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(kind);
+    }
+
     fn quarantine<R>(&self, act: impl FnOnce(&mut Quarantine<Digest>) -> R) -> R {
         act(&mut self.quarantine.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn retries<R>(&self, act: impl FnOnce(&mut RetryBudget) -> R) -> R {
+    pub(crate) fn retries<R>(&self, act: impl FnOnce(&mut RetryBudget) -> R) -> R {
         act(&mut self.retries.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

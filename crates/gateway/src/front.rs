@@ -32,11 +32,12 @@ mod framing;
 mod identity;
 mod link;
 mod signals;
+mod terms;
 mod tokens;
 mod wire;
 
 use connection::Core;
-use door::Door;
+use terms::Book;
 
 pub use accept::Acceptor;
 pub use config::{FrontConfig, Limits, needs_tokens};
@@ -100,7 +101,7 @@ pub enum Stop {
 
 /// The side that clients see.
 pub struct Front {
-    config: FrontConfig,
+    config: watch::Receiver<FrontConfig>,
     service: Arc<dyn Service>,
 }
 
@@ -110,6 +111,13 @@ impl Front {
     /// A front before `service`.
     #[must_use]
     pub fn new(config: FrontConfig, service: Arc<dyn Service>) -> Self {
+        Self::following(watch::Sender::new(config).subscribe(), service)
+    }
+
+    /// A front that goes by the latest of `config`: who may ask holds for each request that comes, also on connections that
+    /// are there; the timers of a connection are those of its beginning.
+    #[must_use]
+    pub const fn following(config: watch::Receiver<FrontConfig>, service: Arc<dyn Service>) -> Self {
         Self { config, service }
     }
 
@@ -118,8 +126,7 @@ impl Front {
     /// every connection.
     pub async fn serve<A: Acceptor>(self, acceptor: A, address: SocketAddr, stop: watch::Receiver<Stop>) {
         let core = Core {
-            door: Door::new(&self.config, address),
-            limits: self.config.limits,
+            terms: Book::new(self.config, address),
             service: self.service,
             budget: Arc::default(),
             signals: Arc::default(),

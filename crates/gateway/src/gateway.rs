@@ -12,10 +12,13 @@
 mod health;
 mod passthrough;
 mod residents;
+mod terms;
+
+pub use terms::Terms;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::FutureExt as _;
@@ -71,10 +74,10 @@ pub struct Member {
 
 /// The data plane.
 pub struct Gateway {
-    catalogue: Catalogue,
     routes: BTreeMap<Arc<str>, Arc<Route>>,
     first: Option<Arc<Route>>,
-    common: Arc<Common>,
+    /// What a request takes with it when it begins.
+    common: RwLock<Arc<Common>>,
     ending: watch::Sender<Ending>,
     created: u64,
 }
@@ -111,7 +114,7 @@ impl Gateway {
         let route = |member: Member| {
             Arc::new(Route {
                 gate: Gate::new(member.server.clone(), limits, member.backend.clone(), Arc::clone(&observer)),
-                kind: member.kind,
+                kind: RwLock::new(member.kind),
                 server: member.server,
                 backend: member.backend,
                 quarantine: Mutex::new(Quarantine::new(QuarantineLimits::default())),
@@ -124,6 +127,7 @@ impl Gateway {
         let created = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |age| age.as_secs());
         let (ending, ended) = watch::channel(Ending::Not);
         let common = Common {
+            catalogue,
             ending: ended,
             max_queue: limits.max_queue,
             hold_budget,
@@ -133,7 +137,11 @@ impl Gateway {
             observer,
             fallback,
         };
-        Self { catalogue, routes, first, common: Arc::new(common), ending, created }
+        Self { routes, first, common: RwLock::new(Arc::new(common)), ending, created }
+    }
+
+    fn common(&self) -> Arc<Common> {
+        Arc::clone(&self.common.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// What goes on at each server, by its name.
@@ -160,32 +168,35 @@ impl Gateway {
     }
 
     async fn answer(&self, incoming: Incoming) -> Response<Body> {
+        let common = self.common();
         match way(incoming.head.uri.path()) {
-            Way::Health => self.health(),
-            Way::Models => json(request::listing(&self.catalogue, &self.listed(), self.created, Instant::now()).into()),
+            Way::Health => self.health(&common),
+            Way::Models => {
+                json(request::listing(&common.catalogue, &self.listed(), self.created, Instant::now()).into())
+            }
             Way::Model(name) => {
-                match request::one(&self.catalogue, &decoded(name), &self.listed(), self.created, Instant::now()) {
+                match request::one(&common.catalogue, &decoded(name), &self.listed(), self.created, Instant::now()) {
                     Ok(body) => json(body.into()),
                     Err(refusal) => refusal.response().map(Body::from),
                 }
             }
-            Way::Ask(endpoint) => self.ask(endpoint, incoming).await,
-            Way::Running => told(&residents::running(&self.catalogue, |server| self.routes.get(server))),
-            Way::Unload => match residents::unload(&self.catalogue, &*self.common.observer, &incoming.body).await {
+            Way::Ask(endpoint) => self.ask(common, endpoint, incoming).await,
+            Way::Running => told(&residents::running(&common.catalogue, |server| self.routes.get(server))),
+            Way::Unload => match residents::unload(&common.catalogue, &*common.observer, &incoming.body).await {
                 Ok(outcome) => told(&outcome),
                 Err(refusal) => refusal.response().map(Body::from),
             },
             Way::Through => match &self.first {
-                Some(route) => passthrough::answer(&self.common, route, &self.catalogue, incoming).await,
+                Some(route) => passthrough::answer(&common, route, incoming).await,
                 None => nothing_here().response().map(Body::from),
             },
         }
     }
 
-    async fn ask(&self, endpoint: Endpoint, incoming: Incoming) -> Response<Body> {
+    async fn ask(&self, common: Arc<Common>, endpoint: Endpoint, incoming: Incoming) -> Response<Body> {
         let since = Instant::now();
-        let account = Account::open(Arc::clone(&self.common), incoming.id.clone(), since);
-        let asked = request::read(endpoint, &incoming.head.headers, &incoming.body, &self.catalogue);
+        let account = Account::open(Arc::clone(&common), incoming.id.clone(), since);
+        let asked = request::read(endpoint, &incoming.head.headers, &incoming.body, &common.catalogue);
         let (ask, route) = match asked.and_then(|ask| Ok((self.routes.get(&ask.server).ok_or_else(no_server)?, ask))) {
             Ok((route, ask)) => (ask, route),
             Err(refusal) => {
@@ -195,7 +206,7 @@ impl Gateway {
         };
         let patience = request::deadline(&incoming.head.headers);
         let caller = Caller { id: incoming.id, client: incoming.client.into(), patience, since };
-        exchange(Arc::clone(&self.common), Arc::clone(route), ask, caller, account).await
+        exchange(common, Arc::clone(route), ask, caller, account).await
     }
 
     fn listed(&self) -> Vec<Listed> {
@@ -204,9 +215,9 @@ impl Gateway {
         self.routes.values().map(listed).collect()
     }
 
-    fn health(&self) -> Response<Body> {
+    fn health(&self, common: &Common) -> Response<Body> {
         match &self.first {
-            Some(route) => health::answer(&self.common, route),
+            Some(route) => health::answer(common, route),
             None => nothing_here().response().map(Body::from),
         }
     }
@@ -238,7 +249,7 @@ impl Service for Gateway {
     }
 
     fn refused(&self, id: &RequestId, refusal: &Refusal) {
-        Account::open(Arc::clone(&self.common), id.clone(), Instant::now()).refused(refusal, Level::Nothing);
+        Account::open(self.common(), id.clone(), Instant::now()).refused(refusal, Level::Nothing);
     }
 }
 

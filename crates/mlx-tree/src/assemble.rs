@@ -22,7 +22,7 @@ use mlx_tree_workers::health::{HealthNumbers, Served, Spans};
 use mlx_tree_workers::server::job::{Job, Ranks};
 use mlx_tree_workers::server::profile::{CommandParts, Profile};
 use mlx_tree_workers::server::{Blueprint, GuardKeeper, LogBook, PortChoice, Recipe, Recipes, WarmUp, probe};
-use mlx_tree_workers::tree::{MemoryPlan, Plan, ServerPlan, Shown, Start, Stay, no_server};
+use mlx_tree_workers::tree::{MemoryPlan, Plan, ServerChange, ServerPlan, Shown, Start, Stay, no_server};
 use tokio::sync::Semaphore;
 
 use crate::prepare::Prepared;
@@ -48,7 +48,8 @@ pub(crate) enum Label {
 
 /// What a plan needs beside the settings.
 pub(crate) struct Parts {
-    pub(crate) prepared: Prepared,
+    /// In the order of the servers.
+    pub(crate) prepared: Vec<Prepared>,
     pub(crate) places: Places,
     pub(crate) guard: Vec<OsString>,
     pub(crate) children: Vec<ChildSpec>,
@@ -95,13 +96,13 @@ pub(crate) fn plan(settings: &Settings, environment: &Environment, parts: Parts)
     let first = Own {
         server: &settings.server,
         stamp: SERVER.to_owned(),
-        prepared: &prepared,
+        prepared: &prepared[0],
         place: places.first,
         logs: book(settings.server.name()),
         label,
     };
     let server = common.server_plan(first);
-    let further = settings.further_servers.iter().zip(&prepared.further).zip(places.further);
+    let further = settings.further_servers.iter().zip(&prepared[1..]).zip(places.further);
     let further = further
         .map(|((server, prepared), place)| {
             let (stamp, logs) = (format!("{}/{SERVER}", server.name()), book(server.name()));
@@ -154,6 +155,23 @@ impl Common<'_> {
             view: no_server(),
             permit: Arc::new(Semaphore::new(1)),
         }
+    }
+}
+
+/// What a changed configuration says of a server that is there.
+pub(crate) fn change(
+    settings: &Settings,
+    environment: &Environment,
+    server: &ServerSettings,
+    prepared: &Prepared,
+    label: Label,
+) -> ServerChange {
+    ServerChange {
+        recipe: recipe(settings, environment, server, prepared),
+        health: health_numbers(settings),
+        restart: settings.restart_policy_config_of(server),
+        stay: stay(settings, server),
+        shown: shown(server, prepared, label),
     }
 }
 

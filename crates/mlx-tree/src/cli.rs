@@ -98,6 +98,7 @@ fn dispatch(arguments: Arguments) -> Result<Code, Report> {
         Command::Stop => ask(&settings, mlx_tree::control::Verb::Stop),
         Command::Restart => ask(&settings, mlx_tree::control::Verb::Restart),
         Command::Drain => ask(&settings, mlx_tree::control::Verb::Drain),
+        Command::Reload { dry_run } => block_on(ask::reload(settings::load_to_reach(&settings)?, dry_run)),
         Command::Reset => ask(&settings, mlx_tree::control::Verb::Reset),
         Command::Shutdown => ask(&settings, mlx_tree::control::Verb::Shutdown),
     }

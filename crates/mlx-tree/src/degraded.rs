@@ -142,7 +142,13 @@ impl Watch {
                 ends.push_back((now, reason.clone()));
             }
             Kind::ConfigRejected { reason } => state.rejected = Some(reason.clone()),
-            Kind::ConfigReloaded { .. } => state.rejected = None,
+            Kind::ConfigReloaded { changes } => {
+                state.rejected = None;
+                // Another one, or none: its worker tells what there is to tell of it.
+                if changes.iter().any(|change| change.starts_with("fallback.")) {
+                    state.fallback = None;
+                }
+            }
             Kind::NotifyUndelivered { to, reason } => {
                 state.untold.insert(to.clone(), (now, reason.clone()));
             }

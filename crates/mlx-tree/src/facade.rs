@@ -16,12 +16,14 @@ use mlx_tree_settings::{Environment, Settings};
 use mlx_tree_supervision::ChildSpec;
 use mlx_tree_workers::bus::Bus;
 use mlx_tree_workers::tree::{self, Start, TreeError, VerbError};
+use tokio::sync;
 
 use crate::assemble::{Label, Parts, Places, plan};
 use crate::black_box;
 use crate::degraded::{Watch, degraded};
 use crate::gateway::{BindError, Door, Planned, Window, catalogue};
 use crate::prepare::{PrepareError, Prepared, prepare};
+use crate::reload::Live;
 
 /// A running tree. All that can be done with it is on [`tree::Tree`], to which it dereferences.
 #[derive(Clone)]
@@ -31,6 +33,7 @@ pub struct Tree {
     watch: Arc<Watch>,
     metrics: Arc<Metrics>,
     recorder: Option<Arc<Recorder>>,
+    pub(crate) live: Arc<Live>,
 }
 
 /// A tree that has not been started.
@@ -252,31 +255,36 @@ impl Builder {
         instance: Arc<InstanceLock>,
         door: Option<Door>,
     ) -> Result<Tree, StartError> {
-        let Self { settings, environment, children, guard, label, bus, progress: _ } = self;
+        let Self { settings, environment, children, guard, label, bus, progress } = self;
         let watch = Arc::new(Watch::default());
         bus.attach(Arc::clone(&watch) as Arc<dyn Fold>);
         let metrics = Arc::new(Metrics::new(settings.servers().map(|server| server.name().to_owned())));
         bus.attach(metrics.clone());
-        let places = places(&settings, instance)?;
+        let (places, prepared) = (places(&settings, instance)?, prepared.into_list());
         // Kept beside the plan, which takes it.
         let behind = door.map(|door| (door, catalogue(&settings, &environment, &prepared)));
-        let mut plan = plan(&settings, &environment, Parts { prepared, places, guard, children, label, bus });
+        let mut plan =
+            plan(&settings, &environment, Parts { prepared: prepared.clone(), places, guard, children, label, bus });
         let link = match behind {
             Some((door, catalogue)) => {
-                let Planned { children, link, window } = Planned::new(&settings, catalogue, label, door, &plan)?;
+                let Planned { children, link, window, dials } = Planned::new(&settings, catalogue, label, door, &plan)?;
                 // Before the user's own children: it is there for clients when they start.
                 plan.children.splice(0..0, children);
-                Some((link, window))
+                Some((link, window, dials))
             }
             None => None,
         };
         let recorder = black_box::record(settings.reports, &settings.state_dir, &plan);
         let tree = tree::Tree::start(plan).await?;
-        let gateway = link.map(|(link, window)| {
-            link.tie(&tree);
-            window
-        });
-        Ok(Tree { tree, gateway, watch, metrics, recorder })
+        let (gateway, dials) = link
+            .map(|(link, window, dials)| {
+                link.tie(&tree);
+                (window, dials)
+            })
+            .unzip();
+        let settings = sync::watch::Sender::new(Arc::new(settings));
+        let live = Live { environment, progress, label, dials, settings, prepared: sync::Mutex::new(prepared) };
+        Ok(Tree { tree, gateway, watch, metrics, recorder, live: Arc::new(live) })
     }
 }
 

@@ -8,6 +8,7 @@
 
 mod actor;
 mod catalogue;
+mod dials;
 mod fallback;
 mod feed;
 mod observer;
@@ -32,6 +33,7 @@ use tokio::sync::watch;
 
 use self::actor::{GatewayActor, Parts};
 pub(crate) use self::catalogue::catalogue;
+pub(crate) use self::dials::Dials;
 use self::observer::TreeObserver;
 pub(crate) use self::window::Window;
 use crate::assemble::Label;
@@ -65,6 +67,7 @@ pub(crate) struct Planned {
     pub(crate) children: Vec<ChildSpec>,
     pub(crate) link: Link,
     pub(crate) window: Window,
+    pub(crate) dials: Dials,
 }
 
 /// What ties a gateway to its tree, once that runs.
@@ -121,7 +124,8 @@ impl Planned {
         tree: &TreePlan,
     ) -> Result<Self, InvalidTarget> {
         let bus = &tree.server.blueprint.bus;
-        let fallback = fallback::planned(&settings.fallback, tree)?;
+        let around = fallback::Around::of(tree);
+        let fallback = fallback::planned(&settings.fallback, &around)?;
         let (fallback, worker) = fallback.map(|planned| (planned.fallback, planned.child)).unzip();
         let numbers = &settings.gateway;
         let observer = Arc::new(TreeObserver::new(bus.clone()));
@@ -144,29 +148,23 @@ impl Planned {
             hold_budget: numbers.hold_budget,
             stall_timeout: numbers.stall_timeout,
             open_after: OPEN_AFTER,
-            continuation: match numbers.continue_streams {
-                ContinueStreams::Greedy => Continuation::Greedy,
-                ContinueStreams::Never => Continuation::Never,
-            },
-            fallback,
+            continuation: continuation(numbers),
+            fallback: fallback.clone(),
             observer: observer.clone(),
         };
         let gateway = Arc::new(Gateway::new(plan));
         let behind = Arc::downgrade(&gateway);
         let door = Arc::new(door);
         let window = Window::new(Arc::clone(&gateway), Arc::clone(&door));
-        let parts = Arc::new(Parts {
-            gateway,
-            config: front_config(numbers),
-            door,
-            drain: settings.shutdown.drain,
-            bus: bus.clone(),
-        });
+        let (front, config) = watch::channel(front_config(numbers));
+        let (drain, drained) = watch::channel(settings.shutdown.drain);
+        let dials = Dials::new(Arc::clone(&gateway), front, drain, around, fallback);
+        let parts = Arc::new(Parts { gateway, config, door, drain: drained, bus: bus.clone() });
         let child = ChildSpec::actor(GATEWAY, move |context| (GatewayActor, (Arc::clone(&parts), context.epoch())))
             .backoff(Backoff::default())
-            .shutdown(Shutdown::Timeout(settings.shutdown.drain + SLACK));
+            .shutdown(shutdown(settings));
         let children = std::iter::once(child).chain(worker).collect();
-        Ok(Self { children, link: Link { backends, gateway: behind, observer }, window })
+        Ok(Self { children, link: Link { backends, gateway: behind, observer }, window, dials })
     }
 }
 
@@ -177,6 +175,18 @@ impl Link {
     pub(crate) fn tie(self, tree: &Tree) {
         self.observer.tie(tree);
         feed::start(self.backends, &self.gateway, tree);
+    }
+}
+
+/// The drain is the actor's own; the supervisor's limit is for one that does not keep it.
+fn shutdown(settings: &Settings) -> Shutdown {
+    Shutdown::Timeout(settings.shutdown.drain + SLACK)
+}
+
+const fn continuation(settings: &GatewaySettings) -> Continuation {
+    match settings.continue_streams {
+        ContinueStreams::Greedy => Continuation::Greedy,
+        ContinueStreams::Never => Continuation::Never,
     }
 }
 

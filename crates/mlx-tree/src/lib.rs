@@ -21,6 +21,7 @@ mod degraded;
 mod facade;
 pub mod gateway;
 mod prepare;
+mod reload;
 
 pub use assemble::{DEMO_KIND, DEMO_MODEL, DEMO_NOTE};
 pub use facade::{Builder, StartError, Tree};
@@ -43,6 +44,7 @@ pub use mlx_tree_workers::{self as workers, tree};
 pub use prepare::{PrepareError, Prepared, prepare};
 /// The actors that children are: whoever writes one needs this very version.
 pub use ractor;
+pub use reload::{ReloadError, Reloaded};
 
 /// What the documents claim is compiled and run.
 #[cfg(doctest)]

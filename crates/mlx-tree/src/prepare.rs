@@ -8,7 +8,7 @@ use mlx_tree_provision::python::{self, Choice, Module, Python, PythonError, Surr
 use mlx_tree_settings::{Environment, PythonChoice, ServerKind, ServerSettings, Settings};
 
 /// What was found or made.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Prepared {
     /// The interpreter; none for a server that is not started through Python.
     pub python: Option<Python>,
@@ -50,7 +50,8 @@ pub async fn prepare(
     Ok(first)
 }
 
-async fn prepare_one(
+/// The same for one server.
+pub(crate) async fn prepare_one(
     server: &ServerSettings,
     data_dir: &Path,
     environment: &Environment,
@@ -84,6 +85,16 @@ async fn prepare_one(
     };
     let further = Vec::new();
     Ok(Prepared { python: Some(python), network: model.network(), note, model: model.argument, further })
+}
+
+// === impl Prepared ===
+
+impl Prepared {
+    /// What each server needs, the first one first.
+    pub(crate) fn into_list(mut self) -> Vec<Self> {
+        let further = std::mem::take(&mut self.further);
+        std::iter::once(self).chain(further).collect()
+    }
 }
 
 // === impl PrepareError ===

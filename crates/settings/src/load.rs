@@ -15,6 +15,14 @@ pub struct Sources {
     environment: Environment,
     file: Option<PathBuf>,
     flags: Vec<Flag>,
+    reading: Reading,
+}
+
+/// Whether files are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    Files,
+    NoFiles,
 }
 
 /// A configuration that holds, and where each of its values comes from.
@@ -52,11 +60,15 @@ pub enum FileUse {
 /// [`ConfigErrors`] with everything that is wrong in any layer.
 pub fn load(sources: &Sources) -> Result<Loaded, ConfigErrors> {
     let (mut layers, mut errors, mut files) = (Layers::built_in(), Vec::new(), Vec::new());
-    if let Some(path) = sources.environment.user_config_file() {
+    let paths = match sources.reading {
+        Reading::Files => (sources.environment.user_config_file(), sources.file.as_ref()),
+        Reading::NoFiles => (None, None),
+    };
+    if let Some(path) = paths.0 {
         let origin = Origin::UserFile(path);
         files.extend(file::add(&mut layers, &origin, file::Demand::IfPresent, &mut errors));
     }
-    if let Some(path) = &sources.file {
+    if let Some(path) = paths.1 {
         let origin = Origin::File(sources.environment.current_dir().join(path));
         files.extend(file::add(&mut layers, &origin, file::Demand::Required, &mut errors));
     }
@@ -78,7 +90,7 @@ impl Sources {
     /// The built-in defaults, the user's file and the variables that `environment` names.
     #[must_use]
     pub const fn new(environment: Environment) -> Self {
-        Self { environment, file: None, flags: Vec::new() }
+        Self { environment, file: None, flags: Vec::new(), reading: Reading::Files }
     }
 
     /// Also this file, which has to exist.
@@ -92,6 +104,20 @@ impl Sources {
     #[must_use]
     pub fn flag(mut self, flag: Flag) -> Self {
         self.flags.push(flag);
+        self
+    }
+
+    /// The files that are looked for, in the order in which they are.
+    #[must_use]
+    pub fn files(&self) -> Vec<PathBuf> {
+        let given = self.file.as_ref().map(|path| self.environment.current_dir().join(path));
+        self.environment.user_config_file().into_iter().chain(given).collect()
+    }
+
+    /// The same without any file: what is left for one who has to find a running mlx-tree although a file is broken.
+    #[must_use]
+    pub fn without_files(mut self) -> Self {
+        self.reading = Reading::NoFiles;
         self
     }
 

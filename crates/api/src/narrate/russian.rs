@@ -95,7 +95,10 @@ pub(super) fn russian(kind: &Kind) -> Option<(&'static str, String)> {
         Kind::ConfigReloaded { changes } if changes.is_empty() => {
             ("📄", "Конфигурация перечитана: изменений нет".to_owned())
         }
-        Kind::ConfigReloaded { changes } => ("📄", format!("Конфигурация изменена: {}", changes.join("; "))),
+        Kind::ConfigReloaded { changes } => {
+            let changes: Vec<_> = changes.iter().map(|change| said(change)).collect();
+            ("📄", format!("Конфигурация изменена: {}", changes.join("; ")))
+        }
         Kind::ConfigRejected { reason } => {
             ("📄", format!("Конфигурация непригодна, действует прежняя: {}", said(reason)))
         }

@@ -49,3 +49,14 @@ pub(super) async fn perform<O: Operator>(
         Err(panic) => error(StatusCode::INTERNAL_SERVER_ERROR, "internal", &panic.to_string(), None),
     }
 }
+
+/// What a reload would do. It shows what is in the configuration, so it is not open.
+pub(super) async fn foresee<O: Operator>(State(plane): Shown<O>, headers: HeaderMap) -> Response {
+    if let Err(denial) = guard::admit_bearer(&headers, &plane.token) {
+        return denied(denial);
+    }
+    match plane.operator.foresee().await {
+        Ok(done) => json(StatusCode::OK, &done),
+        Err(refusal) => error(StatusCode::CONFLICT, refusal.code, &refusal.message, refusal.help),
+    }
+}

@@ -101,7 +101,7 @@ async fn s3_nothing_changes_without_post_json_and_the_token() {
 async fn the_logs_are_for_the_owner_only() {
     let plane = plane().await;
     let ask = |path: &str| format!("GET {path} HTTP/1.1\r\nhost: localhost:{{port}}\r\n\r\n");
-    for path in ["/logs", "/logs?follow=true&lines=3"] {
+    for path in ["/logs", "/logs?follow=true&lines=3", "/plan"] {
         assert_eq!(plane.send(&ask(path)).await, 401, "{path}");
     }
     for path in ["/status", "/events", "/trend", "/metrics", "/livez", "/readyz", "/healthz"] {

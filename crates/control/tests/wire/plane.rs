@@ -84,6 +84,10 @@ impl Operator for Counting {
         }
     }
 
+    async fn foresee(&self) -> Result<Done, Refusal> {
+        Ok(Done::new(Verb::Reload, "a reload would change nothing"))
+    }
+
     fn logs(&self) -> (Vec<String>, broadcast::Receiver<String>) {
         (vec!["one".to_owned(), "two".to_owned(), "three".to_owned()], self.lines.subscribe())
     }
@@ -132,6 +136,7 @@ pub(crate) fn serving() -> Status {
         servers: Vec::new(),
         gateway: None,
         degraded: Vec::new(),
+        config: None,
         supervisor: Supervisor { pid: 1, version: "0".to_owned(), uptime_s: 0.0, control: None, state_dir: None },
     }
 }

@@ -61,6 +61,11 @@ impl RetryBudget {
         Self { limits, parts: [Part::default(); PARTS], newest: 0, origin: None }
     }
 
+    /// Goes by other numbers from now on. What has been counted stays, in parts of the window that it was counted in.
+    pub const fn set_limits(&mut self, limits: BudgetLimits) {
+        self.limits = limits;
+    }
+
     /// A request has come, for the first time.
     pub fn on_request(&mut self, now: Instant) {
         self.part(now).requests += 1;

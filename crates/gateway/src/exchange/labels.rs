@@ -50,7 +50,7 @@ impl Labels {
 
     /// Of an answer that has not.
     pub(super) fn before(life: &Life) -> Self {
-        Self { kind: life.route.kind.clone(), model: life.ask.model.clone(), effort: None, fallback: None }
+        Self { kind: life.route.kind(), model: life.ask.model.clone(), effort: None, fallback: None }
     }
 
     /// Of an answer that somebody else gives, and why.

@@ -63,7 +63,7 @@ enum Evicted {
 
 /// Accepts connections until `stop` says otherwise, and ends with the last of them.
 pub(super) async fn run<A: Acceptor>(core: Arc<Core>, acceptor: A, mut stop: watch::Receiver<Stop>) {
-    let mut connections = Connections::new(core);
+    let (mut connections, mut terms) = (Connections::new(Arc::clone(&core)), core.terms.changes());
     loop {
         tokio::select! {
             biased;
@@ -71,6 +71,8 @@ pub(super) async fn run<A: Acceptor>(core: Arc<Core>, acceptor: A, mut stop: wat
                 Ok(Stop::Drain) => break,
                 Ok(Stop::Abort | Stop::Not) | Err(_) => return,
             },
+            // There may be room now for one that waits.
+            Ok(()) = terms.changed() => core.signals.free(),
             Some(ended) = connections.tasks.join_next_with_id() => connections.ended(ended),
             accepted = connections.intake.next(&connections.core, &acceptor) => match accepted {
                 Ok((stream, peer)) => connections.admit(stream, peer),
@@ -95,7 +97,7 @@ impl Connections {
     }
 
     fn admit(&mut self, stream: TcpStream, peer: SocketAddr) {
-        if self.links.len() >= self.core.limits.connections && self.evict() == Evicted::None {
+        if self.links.len() >= self.core.terms.now().limits.connections && self.evict() == Evicted::None {
             self.intake.waiting = Some((stream, peer));
             return;
         }
@@ -163,7 +165,7 @@ impl Connections {
                 for _ in 0..SPARE {
                     self.evict();
                 }
-                self.intake.resting = Some(now + self.core.limits.accept_pause);
+                self.intake.resting = Some(now + self.core.terms.now().limits.accept_pause);
             }
         }
     }

@@ -24,9 +24,10 @@ use tokio::time::{Instant, timeout};
 
 use super::collect::{self, Budget, Failure, Held};
 use super::config::Limits;
-use super::door::{self, Door, Page};
+use super::door::{self, Page};
 use super::link::{End, Link};
 use super::signals::Signals;
+use super::terms::Book;
 use super::tokens::Fingerprint;
 use super::wire::Wire;
 use super::{ClientKey, Incoming, REQUEST_ID, RequestId, Route, Service};
@@ -38,9 +39,8 @@ const LIBRARY_BUFFER: usize = 128 << 10;
 
 /// What all connections share.
 pub(super) struct Core {
-    pub(super) limits: Limits,
+    pub(super) terms: Book,
     pub(super) service: Arc<dyn Service>,
-    pub(super) door: Door,
     pub(super) budget: Arc<Budget>,
     pub(super) signals: Arc<Signals>,
     /// Requests that are being served, without probes.
@@ -51,7 +51,7 @@ pub(super) struct Core {
 pub(super) async fn serve(core: Arc<Core>, link: Arc<Link>, stream: TcpStream, peer: SocketAddr) {
     let presence = Presence(link);
     let link = &presence.0;
-    let wire = Wire::new(stream, Arc::clone(link), Arc::clone(&core.signals), &core.limits);
+    let wire = Wire::new(stream, Arc::clone(link), Arc::clone(&core.signals), &core.terms.now().limits);
     let answer = |request: Request<hyper::body::Incoming>| {
         let turn = Turn { core: Arc::clone(&core), link: Arc::clone(link), load: Load::None, held: None };
         Box::pin(async move { Ok::<_, Infallible>(turn.answer(request, peer).await) })
@@ -67,7 +67,7 @@ pub(super) async fn serve(core: Arc<Core>, link: Arc<Link>, stream: TcpStream, p
     let stream = library.into_parts().io.into_inner();
     link.finish(Instant::now());
     core.signals.free();
-    close(stream, link.end(), core.limits.linger).await;
+    close(stream, link.end(), core.terms.now().limits.linger).await;
 }
 
 /// Closing a socket with unread bytes resets it, and a client that is still sending would never read why it was refused. So
@@ -202,20 +202,21 @@ impl Turn {
         if let Some(refusal) = self.link.refusal() {
             return Err(refusal);
         }
-        known.page = self.core.door.admit(&head.headers)?;
+        let terms = self.core.terms.now();
+        known.page = terms.door.admit(&head.headers)?;
         if let Some(answer) = known.page.as_ref().and_then(|page| page.preflight(&head)) {
             return Ok(Admitted::Preflight(answer));
         }
         let token = Fingerprint::presented(&head.headers);
         let route = self.core.service.route(&head);
         if !matches!(route, Ok(Route::Probe)) {
-            self.core.door.authorise(token.as_ref())?;
+            terms.door.authorise(token.as_ref())?;
         }
         match route? {
             Route::Probe => {}
-            Route::Work => self.begin_work()?,
+            Route::Work => self.begin_work(&terms.limits)?,
         }
-        let body = self.body(&head, body).await?;
+        let body = self.body(&head, body, &terms.limits).await?;
         known.rest = Rest::Nothing;
         let client = token.map_or(ClientKey::Address(peer.ip()), ClientKey::Token);
         let gone = self.link.departure.gone();
@@ -224,8 +225,8 @@ impl Turn {
     }
 
     /// Some connections are kept free of work, so that a probe is answered whatever the load.
-    fn begin_work(&mut self) -> Result<(), Refusal> {
-        let most = self.core.limits.connections.saturating_sub(self.core.limits.reserved);
+    fn begin_work(&mut self, limits: &Limits) -> Result<(), Refusal> {
+        let most = limits.connections.saturating_sub(limits.reserved);
         self.load = Load::Work;
         if self.core.at_work.fetch_add(1, Ordering::Relaxed) < most {
             return Ok(());
@@ -235,7 +236,7 @@ impl Turn {
         Err(refusal.retry_after(Duration::from_secs(1)))
     }
 
-    async fn body(&mut self, head: &Parts, body: hyper::body::Incoming) -> Result<Bytes, Refusal> {
+    async fn body(&mut self, head: &Parts, body: hyper::body::Incoming, limits: &Limits) -> Result<Bytes, Refusal> {
         if body.is_end_stream() {
             return Ok(Bytes::new());
         }
@@ -246,7 +247,7 @@ impl Turn {
             return Err(Refusal::new(Code::UnsupportedMediaType, message));
         }
         let held = self.held.insert(Held::new(Arc::clone(&self.core.budget)));
-        collect::collect(body, &self.core.limits, held).await.map_err(|failure| match failure {
+        collect::collect(body, limits, held).await.map_err(|failure| match failure {
             Failure::Refused(refusal) => refusal,
             Failure::Broken => self.link.refusal().unwrap_or_else(|| {
                 Refusal::new(Code::MalformedRequest, "The request's body has not come whole.").close()

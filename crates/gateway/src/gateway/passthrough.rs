@@ -24,15 +24,10 @@ const ANSWER_LIMIT: usize = 32 << 20;
 /// What makes a server load something.
 const NOT_ALLOWED: [&str; 3] = ["adapters", "draft_model", "model_path"];
 
-pub(super) async fn answer(
-    common: &Arc<Common>,
-    route: &Route,
-    catalogue: &Catalogue,
-    incoming: Incoming,
-) -> Response<Body> {
+pub(super) async fn answer(common: &Arc<Common>, route: &Route, incoming: Incoming) -> Response<Body> {
     let mut account = Account::open(Arc::clone(common), incoming.id.clone(), Instant::now());
     account.is_for(&route.server);
-    match pass(common, route, catalogue, incoming, &mut account).await {
+    match pass(common, route, incoming, &mut account).await {
         Ok(response) => {
             account.answered(RequestOutcome::Answered);
             response
@@ -47,7 +42,6 @@ pub(super) async fn answer(
 async fn pass(
     common: &Common,
     route: &Route,
-    catalogue: &Catalogue,
     incoming: Incoming,
     account: &mut Account,
 ) -> Result<Response<Body>, Refusal> {
@@ -56,7 +50,7 @@ async fn pass(
     let verb = if incoming.head.method == Method::GET {
         Verb::Get
     } else {
-        harmless(&incoming.body, catalogue)?;
+        harmless(&incoming.body, &common.catalogue)?;
         Verb::Post(incoming.body)
     };
     let deadline = Instant::now() + common.hold_budget;

@@ -99,6 +99,12 @@ pub(crate) enum Command {
     Restart,
     /// Let the server finish what it works on, and stop it; the tree stays
     Drain,
+    /// Read the configuration again and apply what has changed; a server is restarted only if it has to be
+    Reload {
+        /// Show what would change, and change nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Forget all failures and close the breaker
     Reset,
     /// End the server and mlx-tree itself

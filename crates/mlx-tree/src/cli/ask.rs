@@ -4,11 +4,13 @@ mod drains;
 
 use std::io::{self, Write as _};
 
-use mlx_tree::control::{AccessError, Client, ClientError, Verb};
+use mlx_tree::api::Language;
+use mlx_tree::control::{AccessError, Client, ClientError, Done, Verb};
 
 use super::picture::picture;
 use super::print;
 use super::report::{Code, Report};
+use super::run::REJECTED;
 use super::settings::Loaded;
 
 /// `mlx-tree status`.
@@ -30,10 +32,29 @@ pub(crate) async fn perform(loaded: Loaded, verb: Verb) -> Result<Code, Report> 
         done = client.perform(verb) => done.map_err(failed)?,
         never = drains::tell(&client, language) => match never {},
     };
+    told(&done, language);
+    Ok(Code::Ok)
+}
+
+fn told(done: &Done, language: Language) {
     print(&format!("{}\n", language.say(&done.message)));
     for detail in &done.details {
         print(&format!("  {}\n", language.say(detail)));
     }
+}
+
+/// `mlx-tree reload`.
+pub(crate) async fn reload(loaded: Loaded, dry_run: bool) -> Result<Code, Report> {
+    let (client, language) = (client(&loaded)?, loaded.language());
+    let done = if dry_run {
+        client.foresee().await
+    } else {
+        tokio::select! {
+            done = client.perform(Verb::Reload) => done,
+            never = drains::tell(&client, language) => match never {},
+        }
+    };
+    told(&done.map_err(failed)?, language);
     Ok(Code::Ok)
 }
 
@@ -84,5 +105,9 @@ pub(super) fn failed(error: ClientError) -> Report {
             Some("is it an mlx-tree of another version?".to_owned())
         }
     };
-    Report::new(Code::Failed, error).maybe_help(help)
+    let code = match &error {
+        ClientError::Refused(body) if body.code == REJECTED => Code::Config,
+        _ => Code::Failed,
+    };
+    Report::new(code, error).maybe_help(help)
 }

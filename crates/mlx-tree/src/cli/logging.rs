@@ -7,12 +7,12 @@ use std::sync::Arc;
 use mlx_tree::settings::LogLevel;
 use mlx_tree::workers::server::diagnosis::Reason;
 use mlx_tree_api::{Event, Kind, Language, narrate};
-use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{broadcast, watch};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{fmt, registry};
+use tracing_subscriber::{Registry, fmt, registry, reload};
 
 /// How it is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,15 +25,42 @@ pub(crate) enum Format {
     Json,
 }
 
+/// What of the log can be changed while it is written. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct LogDial {
+    format: Format,
+    filter: reload::Handle<Targets, Registry>,
+    language: watch::Sender<Language>,
+}
+
+// === impl LogDial ===
+
+impl LogDial {
+    /// Writes so much from now on, and speaks this language.
+    pub(crate) fn change(&self, level: LogLevel, language: Language) {
+        if let Err(error) = self.filter.reload(filter(self.format, level)) {
+            tracing::warn!(%error, "the level of the log stays as it is");
+        }
+        self.language.send_replace(language);
+    }
+
+    /// The language that it speaks, as it changes.
+    pub(crate) fn language(&self) -> watch::Receiver<Language> {
+        self.language.subscribe()
+    }
+}
+
 /// Sets the process's log up.
-pub(crate) fn set_up(format: Format, level: LogLevel) {
+pub(crate) fn set_up(format: Format, level: LogLevel, language: Language) -> LogDial {
     let layer = fmt::layer().with_writer(io::stderr);
     let log = match format {
         Format::Narration => layer.without_time().boxed(),
         Format::Text => layer.boxed(),
         Format::Json => layer.json().flatten_event(true).boxed(),
     };
-    registry().with(log.with_filter(filter(format, level))).init();
+    let (chosen, handle) = reload::Layer::new(filter(format, level));
+    registry().with(log.with_filter(chosen)).init();
+    LogDial { format, filter: handle, language: watch::Sender::new(language) }
 }
 
 /// What is written, by target. Targets and levels are all that is needed; a filter that takes more brings a regex engine,
@@ -62,15 +89,19 @@ fn filter(format: Format, level: LogLevel) -> Targets {
 
 /// Writes the narration of every event to stderr until the bus is gone. A line that cannot be written (a full disk, a closed
 /// terminal) is dropped: the log is never a reason to stop.
-pub(crate) async fn tell(past: Vec<Arc<Event>>, mut live: broadcast::Receiver<Arc<Event>>, language: Language) {
+pub(crate) async fn tell(
+    past: Vec<Arc<Event>>,
+    mut live: broadcast::Receiver<Arc<Event>>,
+    language: watch::Receiver<Language>,
+) {
     for event in past {
-        write(&event, language);
+        write(&event, *language.borrow());
     }
     loop {
         match live.recv().await {
-            Ok(event) => write(&event, language),
+            Ok(event) => write(&event, *language.borrow()),
             Err(RecvError::Lagged(lost)) => {
-                let words = language.pick("events lost", "событий потеряно");
+                let words = language.borrow().pick("events lost", "событий потеряно");
                 let _ = writeln!(io::stderr(), "… {lost} {words} …");
             }
             Err(RecvError::Closed) => return,

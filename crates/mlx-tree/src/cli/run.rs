@@ -1,6 +1,7 @@
 //! The main job: the tree in the foreground, from the first line to the exit code.
 
 mod plane;
+mod reload;
 mod signals;
 
 use std::io::{self, Write as _};
@@ -21,11 +22,13 @@ use tokio::sync::Notify;
 
 use self::plane::Plane;
 pub(super) use self::plane::refusal;
+pub(super) use self::reload::REJECTED;
+use self::reload::Reloader;
 use self::signals::{End, Signals};
 use super::banner::{Banner, row};
 use super::fleet::Rollout;
 use super::liaison::Liaison;
-use super::logging::{self, Format};
+use super::logging::{self, Format, LogDial};
 use super::progress::Shown;
 use super::report::{Code, Report};
 use super::settings::Loaded;
@@ -45,7 +48,7 @@ pub(crate) enum What {
 
 /// Runs the tree until it is told to end.
 pub(crate) async fn run(loaded: Loaded, what: What) -> Result<Code, Report> {
-    let format = set_up_log(&loaded);
+    let (format, log) = set_up_log(&loaded);
     if let Err(error) = raise_open_files(OPEN_FILES) {
         tracing::warn!(%error, "the limit of open files stays as it is");
     }
@@ -67,14 +70,18 @@ pub(crate) async fn run(loaded: Loaded, what: What) -> Result<Code, Report> {
     if format == Format::Narration {
         greet(&loaded, clients, bound.address(), &prepared, what);
         let (past, live) = bus.replay_after(0);
-        tokio::spawn(logging::tell(past, live, loaded.language()));
+        tokio::spawn(logging::tell(past, live, log.language()));
     }
     let tree = builder.launch_with(prepared, instance, door).await.map_err(refused)?;
+    let reloader = Reloader::new(tree.clone(), loaded.sources.clone(), bus.clone(), log, Arc::clone(&notifier));
+    // One that came while the tree was being started is served now.
+    let hangups = tokio::spawn(reloader.clone().on(signals.again()));
     let plane = Plane {
         tree: tree.clone(),
         control: bound.address(),
         shutdown: Arc::new(Notify::new()),
         rollout: Rollout::default(),
+        reloader,
     };
     let access = Access {
         url: format!("http://{}", bound.address()),
@@ -91,6 +98,7 @@ pub(crate) async fn run(loaded: Loaded, what: What) -> Result<Code, Report> {
     }
     tree.reports_written().await;
     Access::withdraw(state_dir, std::process::id());
+    hangups.abort();
     served.abort();
     // The last lines of the narration are on their way through the bus.
     tokio::task::yield_now().await;
@@ -163,15 +171,14 @@ fn code_of(exit: &SupervisorExit) -> Code {
     }
 }
 
-fn set_up_log(loaded: &Loaded) -> Format {
+fn set_up_log(loaded: &Loaded) -> (Format, LogDial) {
     let log = &loaded.settings.log;
     let format = match log.format {
         LogFormat::Narration => Format::Narration,
         LogFormat::Text => Format::Text,
         LogFormat::Json => Format::Json,
     };
-    logging::set_up(format, log.level);
-    format
+    (format, logging::set_up(format, log.level, loaded.language()))
 }
 
 fn greet(loaded: &Loaded, clients: Option<SocketAddr>, control: SocketAddr, prepared: &Prepared, what: What) {

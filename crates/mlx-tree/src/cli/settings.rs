@@ -3,6 +3,7 @@
 use std::sync::OnceLock;
 
 use mlx_tree::api::Language;
+use mlx_tree::control::Access;
 use mlx_tree::settings::{self, ConfigErrors, Environment, Flag, Settings, Sources};
 
 use super::arguments::{LogFormat, SettingsArguments};
@@ -16,6 +17,8 @@ static SPOKEN: OnceLock<Language> = OnceLock::new();
 pub(crate) struct Loaded {
     pub(crate) settings: Settings,
     pub(crate) environment: Environment,
+    /// Where they were read, for the day on which they are read again.
+    pub(crate) sources: Sources,
 }
 
 // === impl Loaded ===
@@ -33,7 +36,7 @@ pub(crate) fn spoken() -> Language {
     SPOKEN.get().copied().unwrap_or_else(|| language_of(Environment::capture().language()))
 }
 
-const fn language_of(configured: settings::Language) -> Language {
+pub(crate) const fn language_of(configured: settings::Language) -> Language {
     match configured {
         settings::Language::En => Language::En,
         settings::Language::Ru => Language::Ru,
@@ -51,7 +54,25 @@ pub(crate) fn load_with(arguments: &SettingsArguments, more: Vec<Flag>) -> Resul
     let sources = more.into_iter().fold(sources(arguments, &environment), Sources::flag);
     let settings = settings::load(&sources).map_err(refused)?.settings;
     let _ = SPOKEN.set(language_of(settings.log.language));
-    Ok(Loaded { settings, environment })
+    Ok(Loaded { settings, environment, sources })
+}
+
+/// Reads all layers for one who only wants to reach a running mlx-tree. If a file is broken that one is to say so, and is
+/// looked for by what the other layers say.
+///
+/// # Errors
+/// What is wrong with the file, if there is no mlx-tree there.
+pub(crate) fn load_to_reach(arguments: &SettingsArguments) -> Result<Loaded, Report> {
+    let environment = Environment::capture();
+    let sources = sources(arguments, &environment);
+    let settings = settings::load(&sources).or_else(|errors| {
+        let rest = settings::load(&sources.clone().without_files());
+        let there = rest.ok().filter(|rest| Access::read(&rest.settings.state_dir).is_ok());
+        there.ok_or_else(|| refused(errors))
+    })?;
+    let settings = settings.settings;
+    let _ = SPOKEN.set(language_of(settings.log.language));
+    Ok(Loaded { settings, environment, sources })
 }
 
 /// `mlx-tree check`.

@@ -24,9 +24,9 @@ pub(super) struct GatewayActor;
 /// What all incarnations share.
 pub(super) struct Parts {
     pub(super) gateway: Arc<Gateway>,
-    pub(super) config: FrontConfig,
+    pub(super) config: watch::Receiver<FrontConfig>,
     pub(super) door: Arc<Door>,
-    pub(super) drain: Duration,
+    pub(super) drain: watch::Receiver<Duration>,
     pub(super) bus: Bus,
 }
 
@@ -61,7 +61,7 @@ impl Actor for GatewayActor {
         let listener = TcpListener::from_std(parts.door.another()?)?;
         parts.gateway.reopen();
         let (stop, stopped) = watch::channel(Stop::Not);
-        let front = Front::new(parts.config.clone(), parts.gateway.clone());
+        let front = Front::following(parts.config.clone(), parts.gateway.clone());
         let serving = front.serve(listener, parts.door.address, stopped);
         let front = tokio::spawn(async move {
             serving.await;
@@ -90,7 +90,8 @@ impl Actor for GatewayActor {
             serving.parts.bus.emit(GATEWAY, serving.epoch.get(), Kind::GatewayDraining { in_flight });
         }
         serving.stop.send_replace(Stop::Drain);
-        if tokio::time::timeout(serving.parts.drain, &mut serving.front).await.is_err() {
+        let drain = *serving.parts.drain.borrow();
+        if tokio::time::timeout(drain, &mut serving.front).await.is_err() {
             serving.parts.gateway.end_now();
         }
         if !serving.front.is_finished() && tokio::time::timeout(FAREWELL, &mut serving.front).await.is_err() {

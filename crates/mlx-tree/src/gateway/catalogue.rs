@@ -24,9 +24,8 @@ pub(super) fn members(settings: &Settings, label: Label) -> Vec<(Arc<str>, Arc<s
 }
 
 /// The models by name.
-pub(crate) fn catalogue(settings: &Settings, environment: &Environment, prepared: &Prepared) -> Catalogue {
+pub(crate) fn catalogue(settings: &Settings, environment: &Environment, prepared: &[Prepared]) -> Catalogue {
     let mut catalogue = Catalogue::new();
-    let prepared = std::iter::once(prepared).chain(&prepared.further);
     for (server, prepared) in settings.servers().zip(prepared) {
         let name = model_name(server);
         let mut served = match server.kind {

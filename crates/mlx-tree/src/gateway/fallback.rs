@@ -7,9 +7,14 @@ use mlx_tree_gateway::divert::{Fallback, InvalidTarget, Target, TargetConfig, Ta
 use mlx_tree_settings::{AliasConsent, FallbackKind, FallbackPolicy, FallbackSettings};
 use mlx_tree_supervision::ChildSpec;
 use mlx_tree_workers::SERVER;
+use mlx_tree_workers::bus::Bus;
+use mlx_tree_workers::clock::Clock;
 use mlx_tree_workers::fallback::{FallbackLinks, OpenAi};
 use mlx_tree_workers::ollama::Ollama;
+use mlx_tree_workers::server::ServerView;
+use mlx_tree_workers::server::probe::Client;
 use mlx_tree_workers::tree::Plan;
+
 use tokio::sync::watch;
 
 /// A fallback and its worker.
@@ -18,8 +23,34 @@ pub(super) struct Planned {
     pub(super) child: ChildSpec,
 }
 
-/// The fallback of `settings` for the servers of `plan`; `None` if nobody is to be served by one.
-pub(super) fn planned(settings: &FallbackSettings, plan: &Plan) -> Result<Option<Planned>, InvalidTarget> {
+/// What a fallback's worker has around it.
+pub(super) struct Around {
+    client: Client,
+    servers: Vec<(String, watch::Receiver<ServerView>)>,
+    bus: Bus,
+    clock: Clock,
+}
+
+// === impl Around ===
+
+impl Around {
+    /// The tree of `plan`.
+    pub(super) fn of(plan: &Plan) -> Self {
+        let blueprint = &plan.server.blueprint;
+        let first = (SERVER.to_owned(), blueprint.view.subscribe());
+        let further =
+            plan.further.iter().map(|server| (server.blueprint.name.to_string(), server.blueprint.view.subscribe()));
+        Self {
+            client: blueprint.client.clone(),
+            servers: std::iter::once(first).chain(further).collect(),
+            bus: blueprint.bus.clone(),
+            clock: blueprint.clock,
+        }
+    }
+}
+
+/// The fallback of `settings`; `None` if nobody is to be served by one.
+pub(super) fn planned(settings: &FallbackSettings, around: &Around) -> Result<Option<Planned>, InvalidTarget> {
     if settings.policy == FallbackPolicy::Deny {
         return Ok(None);
     }
@@ -41,19 +72,15 @@ pub(super) fn planned(settings: &FallbackSettings, plan: &Plan) -> Result<Option
         breaker: TargetConfig::own_breaker(settings.timeout),
     };
     let target = Target::new(config, view.subscribe())?;
-    let blueprint = &plan.server.blueprint;
-    let first = (SERVER.to_owned(), blueprint.view.subscribe());
-    let further =
-        plan.further.iter().map(|server| (server.blueprint.name.to_string(), server.blueprint.view.subscribe()));
     let links = FallbackLinks {
-        client: blueprint.client.clone(),
+        client: around.client.clone(),
         base: format!("http://{}", settings.address),
         models: settings.targets().map(|(_, target)| target.to_owned()).collect(),
         view,
         usage: target.usage(),
-        servers: std::iter::once(first).chain(further).collect(),
-        bus: blueprint.bus.clone(),
-        clock: blueprint.clock,
+        servers: around.servers.clone(),
+        bus: around.bus.clone(),
+        clock: around.clock,
     };
     let child = match settings.kind {
         FallbackKind::Ollama => Ollama::child_spec(links),

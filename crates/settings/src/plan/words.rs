@@ -1,7 +1,8 @@
 //! The plan as people read it: a line for each change.
 
+use std::fmt;
+
 use super::{Change, Effect, Plan};
-use crate::Language;
 
 /// No value is shown at greater length, in characters.
 const LONGEST: usize = 120;
@@ -11,36 +12,44 @@ const LONGEST: usize = 120;
 impl Plan {
     /// A line for each change; none if nothing has changed.
     #[must_use]
-    pub fn lines(&self, language: Language) -> Vec<String> {
-        self.changes.iter().map(|change| change.line(language)).collect()
+    pub fn lines(&self) -> Vec<String> {
+        self.changes.iter().map(ToString::to_string).collect()
+    }
+
+    /// The same for whoever may read it: without the values of what may hold a secret, whatever it is called.
+    #[must_use]
+    pub fn open_lines(&self) -> Vec<String> {
+        self.changes.iter().map(Change::open_line).collect()
     }
 }
 
 // === impl Change ===
 
+/// `gateway.max_inflight: 4 → 8 (live)`.
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} → {} ({})", self.key, short(&self.from), short(&self.to), self.effect)
+    }
+}
+
 impl Change {
-    /// `gateway.max_inflight: 4 → 8 (live)`.
-    #[must_use]
-    pub fn line(&self, language: Language) -> String {
-        format!("{}: {} → {} ({})", self.key, short(&self.from), short(&self.to), self.effect.words(language))
+    fn open_line(&self) -> String {
+        let end = self.key.rsplit('.').next().unwrap_or_default();
+        let is_private = self.key.contains(".env.") || ["args", "command"].contains(&end);
+        if is_private { format!("{}: … → … ({})", self.key, self.effect) } else { self.to_string() }
     }
 }
 
 // === impl Effect ===
 
-impl Effect {
-    /// What it takes, in a few words.
-    #[must_use]
-    pub fn words(&self, language: Language) -> String {
-        match (self, language) {
-            (Self::Live, Language::En) => "live".to_owned(),
-            (Self::Live, Language::Ru) => "сразу".to_owned(),
-            (Self::NextStart(server), Language::En) => format!("at the next start of {server}"),
-            (Self::NextStart(server), Language::Ru) => format!("при следующем запуске {server}"),
-            (Self::Restart(server), Language::En) => format!("restarts {server}"),
-            (Self::Restart(server), Language::Ru) => format!("перезапускает {server}"),
-            (Self::Program, Language::En) => "when mlx-tree is restarted".to_owned(),
-            (Self::Program, Language::Ru) => "после перезапуска mlx-tree".to_owned(),
+/// What it takes, in a few words.
+impl fmt::Display for Effect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Live => f.write_str("live"),
+            Self::NextStart(server) => write!(f, "at the next start of {server}"),
+            Self::Restart(server) => write!(f, "restarts {server}"),
+            Self::Program => f.write_str("when mlx-tree is restarted"),
         }
     }
 }

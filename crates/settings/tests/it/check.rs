@@ -100,6 +100,9 @@ fn every_key_is_shown_with_its_value_and_its_origin() {
 
     control.listen = "127.0.0.1:8081"        # default
 
+    reports.keep = 50                        # default
+    reports.max_bytes = "20MiB"              # default
+
     log.language = "ru"                      # --language
     log.format = "narration"                 # default
     log.level = "info"                       # default

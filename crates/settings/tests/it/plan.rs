@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use mlx_tree_settings::{Contradiction, Effect, Language, Plan, Settings, plan};
+use mlx_tree_settings::{Contradiction, Effect, Plan, Settings, plan};
 
 use crate::support::User;
 
@@ -89,6 +89,8 @@ const OTHERS: &[(&str, &str, &str)] = &[
     ("log.language", "\"ru\"", ""),
     ("log.format", "\"json\"", ""),
     ("log.level", "\"debug\"", ""),
+    ("reports.keep", "7", ""),
+    ("reports.max_bytes", "\"7MiB\"", ""),
 ];
 
 fn settings(text: &str) -> Settings {
@@ -184,14 +186,14 @@ fn what_a_process_was_started_with_restarts_its_server_and_the_rest_does_not() {
 }
 
 #[test]
-fn a_plan_is_told_in_lines_and_in_either_language() {
+fn a_plan_is_told_in_lines_that_show_no_secret() {
     let old = settings("");
     let new = settings(
         "server.model = \"org/other\"\nserver.preload = [\"Hi\"]\ngateway.max_inflight = 8\ngateway.listen = \"\"\n\
          gateway.tokens = [\"canary-canary-canary\"]\nserver.env.HF_TOKEN = \"canary\"\nserver.args = [\"--api-key\", \"canary\"]",
     );
     let plan = plan(&old, &new);
-    insta::assert_snapshot!(plan.lines(Language::En).join("\n"), @r#"
+    insta::assert_snapshot!(plan.lines().join("\n"), @r#"
     server.model: "builtin:tiny" → "org/other" (restarts server)
     server.args: [] → ["--api-key", "***"] (restarts server)
     server.env.HF_TOKEN: - → "***" (restarts server)
@@ -200,22 +202,45 @@ fn a_plan_is_told_in_lines_and_in_either_language() {
     gateway.max_inflight: 4 → 8 (live)
     gateway.tokens: [] → ["***"] (live)
     "#);
-    insta::assert_snapshot!(plan.lines(Language::Ru).join("\n"), @r#"
-    server.model: "builtin:tiny" → "org/other" (перезапускает server)
-    server.args: [] → ["--api-key", "***"] (перезапускает server)
-    server.env.HF_TOKEN: - → "***" (перезапускает server)
-    server.preload: [] → ["Hi"] (при следующем запуске server)
-    gateway.listen: "127.0.0.1:8080" → "" (после перезапуска mlx-tree)
-    gateway.max_inflight: 4 → 8 (сразу)
-    gateway.tokens: [] → ["***"] (сразу)
-    "#);
+}
+
+#[test]
+fn what_everybody_may_read_leaves_out_what_a_server_is_given() {
+    let old = settings("server.args = [\"--seed\", \"1\"]");
+    let new = settings("server.args = [\"--seed\", \"2\"]\nserver.env.PLAIN = \"canary\"\ngateway.max_queue = 3");
+    assert_eq!(
+        plan(&old, &new).open_lines(),
+        [
+            "server.args: … → … (restarts server)",
+            "server.env.PLAIN: … → … (restarts server)",
+            "gateway.max_queue: 64 → 3 (live)",
+        ]
+    );
+}
+
+/// The document marks what does not hold at once.
+#[test]
+fn the_document_marks_each_key_by_what_a_change_takes() {
+    let document = include_str!("../../../../docs/CONFIGURATION.md");
+    for (key, value, beside) in OTHERS {
+        let row = document.lines().find(|line| line.starts_with(&format!("| `{key}` |"))).expect("a row");
+        let marks = ["*Restarts mlx-tree.* |", "*Restarts the server.* |", "*At the next start.* |"];
+        let found = marks.iter().position(|mark| row.ends_with(mark));
+        let expected = match &changed(key, value, beside).changes()[0].effect {
+            Effect::Live => None,
+            Effect::Program => Some(0),
+            Effect::Restart(_) => Some(1),
+            Effect::NextStart(_) => Some(2),
+        };
+        assert_eq!(found, expected, "{key}: {row}");
+    }
 }
 
 #[test]
 fn a_token_that_is_exchanged_is_a_change_that_shows_neither() {
     let old = settings("gateway.tokens = [\"canary-one-canary\"]");
     let new = settings("gateway.tokens = [\"canary-two-canary\"]");
-    let line = plan(&old, &new).lines(Language::En).join("\n");
+    let line = plan(&old, &new).lines().join("\n");
     assert_eq!(line, "gateway.tokens: [\"***\"] → [\"***\"] (live)");
 }
 
@@ -227,7 +252,7 @@ fn of_several_servers_only_the_one_that_changes_is_restarted() {
     let new = settings(&format!("{TWO}args = [\"--temp\", \"0.5\"]\n"));
     let plan = plan(&old, &new);
     assert_eq!(plan.restarts(), ["coder"]);
-    assert_eq!(plan.lines(Language::En), ["server[1].args: [] → [\"--temp\", \"0.5\"] (restarts coder)"]);
+    assert_eq!(plan.lines(), ["server[1].args: [] → [\"--temp\", \"0.5\"] (restarts coder)"]);
 }
 
 #[test]
@@ -236,7 +261,7 @@ fn another_set_of_servers_waits_and_those_that_stay_are_changed() {
     let new = settings("[[server]]\nname = \"coder\"\nmodel = \"org/other\"\n[[server]]\nname = \"judge\"\n");
     let plan = plan(&old, &new);
     assert_eq!(
-        plan.lines(Language::En),
+        plan.lines(),
         [
             "server: [\"chat\", \"coder\"] → [\"coder\", \"judge\"] (when mlx-tree is restarted)",
             "server.model: \"builtin:tiny\" → \"org/other\" (restarts coder)",

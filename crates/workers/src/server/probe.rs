@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mlx_tree_api::{Probe, ProbeOutcome, Sample};
-use reqwest::Client;
+pub use reqwest::Client;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 

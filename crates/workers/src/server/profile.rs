@@ -114,7 +114,9 @@ impl Profile {
 
     fn server_argv(&self, parts: &CommandParts) -> Vec<OsString> {
         if let Some(command) = &parts.command {
-            return command.fill(parts.host, parts.port, &parts.model).into_iter().map(OsString::from).collect();
+            let words =
+                command.fill(parts.host, parts.port, &parts.model).into_iter().chain(parts.args.iter().cloned());
+            return words.map(OsString::from).collect();
         }
         let host_and_port =
             ["--host".into(), parts.host.to_string().into(), "--port".into(), parts.port.to_string().into()];

@@ -63,6 +63,7 @@ pub(super) async fn compose(inner: &Inner) -> api::Status {
         // The tree has no gateway of its own: the program adds what it knows of its child.
         gateway: None,
         degraded: Vec::new(),
+        config: None,
         supervisor: api::Supervisor {
             pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -24,7 +24,7 @@ const LONG: Duration = Duration::from_secs(60);
 
 /// What there is to see.
 pub(super) async fn look(loaded: &Loaded) -> Facts {
-    let Loaded { settings, environment } = loaded;
+    let Loaded { settings, environment, sources: _ } = loaded;
     let asked = async {
         let (running, status) = running::running(&settings.state_dir).await;
         let ports = running::ports(settings, &running, status.as_ref()).await;

@@ -50,6 +50,7 @@ fn ready() -> Status {
         journal: Vec::new(),
         servers: Vec::new(),
         degraded: Vec::new(),
+        config: None,
         gateway: Some(Gateway {
             url: "http://127.0.0.1:8080".to_owned(),
             in_flight: 2,

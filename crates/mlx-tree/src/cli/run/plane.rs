@@ -9,6 +9,7 @@ use mlx_tree::control::{Done, Operator, Refusal, Verb};
 use mlx_tree::tree::{self, VerbError};
 use tokio::sync::{Notify, broadcast};
 
+use super::reload::Reloader;
 use crate::cli::fleet::{self, Rollout};
 
 /// The tree, as the control plane sees it.
@@ -18,12 +19,14 @@ pub(super) struct Plane {
     pub(super) control: SocketAddr,
     pub(super) shutdown: Arc<Notify>,
     pub(super) rollout: Rollout,
+    pub(super) reloader: Reloader,
 }
 
 impl Operator for Plane {
     async fn status(&self) -> Status {
         let mut status = self.tree.status().await;
         status.supervisor.control = Some(format!("http://{}", self.control));
+        status.config = Some(self.reloader.status());
         status
     }
 
@@ -59,9 +62,7 @@ impl Operator for Plane {
                     "the server has finished what it had, and is stopped; `mlx-tree start` starts it again".to_owned(),
                 );
             }
-            Verb::Reload => {
-                return Err(Refusal { code: "not_there", message: format!("there is no {verb} yet"), help: None });
-            }
+            Verb::Reload => return self.reloader.reload().await,
             Verb::Reset => {
                 self.tree.reset().await;
                 return done("failures forgotten, breaker closed".to_owned());
@@ -74,6 +75,10 @@ impl Operator for Plane {
         let status = self.tree.status().await;
         let pid = status.process_pid.map_or_else(String::new, |pid| format!(" (pid {pid})"));
         done(format!("the server is ready{pid}"))
+    }
+
+    async fn foresee(&self) -> Result<Done, Refusal> {
+        self.reloader.foresee().await
     }
 
     fn logs(&self) -> (Vec<String>, broadcast::Receiver<String>) {

@@ -1,8 +1,10 @@
 //! The signals that end the program.
 
 use std::io::{self, IsTerminal as _};
+use std::sync::Arc;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Notify;
 
 use crate::cli::report::{Code, Report};
 
@@ -37,6 +39,8 @@ pub(super) struct Signals {
     hangup: Signal,
     /// Whether there was a terminal at the start. When it hangs up, its descriptor is no terminal any more.
     terminal: bool,
+    /// Told when the configuration is to be read again.
+    again: Arc<Notify>,
 }
 
 // === impl Signals ===
@@ -49,7 +53,13 @@ impl Signals {
             terminate: listen(SignalKind::terminate())?,
             hangup: listen(SignalKind::hangup())?,
             terminal: io::stdin().is_terminal(),
+            again: Arc::default(),
         })
+    }
+
+    /// Resolves for each "read your configuration again"; several that nobody has waited for are one.
+    pub(super) fn again(&self) -> Arc<Notify> {
+        Arc::clone(&self.again)
     }
 
     pub(super) async fn next(&mut self) -> End {
@@ -63,7 +73,7 @@ impl Signals {
                     if self.terminal {
                         return End::Terminate;
                     }
-                    tracing::warn!("SIGHUP: there is no reload; restart mlx-tree for a changed configuration");
+                    self.again.notify_one();
                 }
             }
         }

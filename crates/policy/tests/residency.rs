@@ -164,7 +164,8 @@ impl World {
         assert!(taken <= BUDGET, "{taken} of {BUDGET}: {:?}", self.real);
         // Everybody before it in the queue may take a turn, a last request, a stop, a start, a failure and a stay.
         let round = TURN + MIN_STAY + 5 * LONGEST + 5;
-        let patience = round * (self.lodgers.len() as u64 + 1);
+        // Twice that, since a start that fails may come more than once. Who starves waits for ever.
+        let patience = 2 * round * (self.lodgers.len() as u64 + 1);
         for (who, since) in self.waits_since.iter().enumerate() {
             let waited = since.map_or(0, |since| self.now - since);
             assert!(waited <= patience, "{who} waits for {waited} s: {:?}", self.real);

@@ -1,7 +1,7 @@
 //! The languages that people are spoken to in, and every sentence of mlx-tree in them.
 //!
 //! Sentences are born in English, where they happen: as the text of an error, as a reason in an event, as the help of a flag.
-//! Programs, logs and the API get them as they are. Only where a person reads them, at the very edge, they are [`say`]-ed in
+//! Programs, logs and the API get them as they are. Only where a person reads them, at the very edge, they are [said](Language::say) in
 //! that person's language, by a table of phrases with holes; what no phrase fits (the words of a server, of Python, of the
 //! system) stays as it was written. It is gettext's way, with patterns for what has numbers and names in it.
 

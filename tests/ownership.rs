@@ -308,7 +308,7 @@ async fn f49_without_a_terminal_a_hangup_stops_nothing() {
     let tree = Setup::demo(&[]).start();
     let server = tree.ready(1).await.process_pid.expect("it serves");
     tree.signal(Signal::SIGHUP);
-    tree.told(&["SIGHUP"]).await;
+    tree.told(&["Configuration read again: no change"]).await;
     assert_eq!(tree.ready(1).await.process_pid, Some(server));
     tree.stop().await;
 }
@@ -353,6 +353,6 @@ async fn under_nohup_the_server_inherits_nothing_but_three_descriptors_and_the_l
     assert_eq!(processes::ignored_signals(server), 0, "nohup's SIGHUP is not passed on");
     // And the nohup works: a hangup stops nothing.
     tree.signal(Signal::SIGHUP);
-    tree.told(&["SIGHUP"]).await;
+    tree.told(&["Configuration read again: no change"]).await;
     tree.stop().await;
 }

@@ -52,7 +52,7 @@ impl Banner<'_> {
         let end = language.pick("Ctrl-C ends it all", "Ctrl-C завершает всё");
         text.push_str(&row(
             language.pick("next", "дальше"),
-            &format!("mlx-tree status · logs -f · stop · start · restart · reset     {end}"),
+            &format!("mlx-tree status · top · why · logs -f · restart · drain · stop · reload     {end}"),
         ));
         text.push('\n');
         text

@@ -31,7 +31,7 @@ use super::liaison::Liaison;
 use super::logging::{self, Format, LogDial};
 use super::progress::Shown;
 use super::report::{Code, Report};
-use super::settings::Loaded;
+use super::settings::{Loaded, spoken};
 use super::{notices, own_program, print};
 
 /// So many files may be open at once, if the system lets us: two for each connection, and some for the rest.
@@ -152,7 +152,7 @@ async fn until_the_end(tree: &Tree, plane: &Plane, signals: &mut Signals, at_the
     tokio::select! {
         _ = stopping => end.code(),
         second = signals.next() => {
-            let _ = writeln!(io::stderr(), "again: killing everything now");
+            let _ = writeln!(io::stderr(), "{}", spoken().say("again: killing everything now"));
             tree.kill_now().await;
             tree.closed().await;
             second.second_code()

@@ -150,7 +150,7 @@ fn narrow_and_in_russian() {
     в работе          0 █▁█▁█▁█▁
 
     последние падения
-    12:00:01 server #3: ended by SIGKILL ↳ libc++abi:  [31mterminating
+    12:00:01 server #3: завершён сигналом SIGKILL ↳ libc++abi:  [31mtermin
 
     события (UTC)
     12:00:01 [SUPERVISOR] Сервер упал (сигнал: 9) ↳ libc++abi:  [31mtermin

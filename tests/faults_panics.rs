@@ -304,9 +304,9 @@ http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_
         }
     };
     let flood = |count| futures_util::future::join_all((0..16).map(move |_| ask(count)));
-    flood(20).await;
+    flood(10).await;
     let before = processes::resident(tree.pid());
-    flood(60).await;
+    flood(25).await;
     let after = processes::resident(tree.pid());
     assert!(after < before + (16 << 20), "it has grown from {before} to {after} bytes");
     let status = tree.status().await;

@@ -6,6 +6,7 @@
 //! system) stays as it was written. It is gettext's way, with patterns for what has numbers and names in it.
 
 mod phrase;
+mod quantity;
 mod russian;
 
 use std::borrow::Cow;

@@ -1,7 +1,5 @@
 //! Texts and numbers as they stand on a screen.
 
-use mlx_tree_api::Language;
-
 /// The bars of a plot, lowest first.
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
@@ -29,35 +27,6 @@ pub(crate) fn spark(values: &[f64], width: usize) -> String {
         BARS[at.min(7)]
     };
     shown.iter().map(bar).collect()
-}
-
-/// A span as people say it: `0.4 s`, `12 s`, `3 min 20 s`, `2 h 5 min`.
-pub(crate) fn span(seconds: f64, language: Language) -> String {
-    let (s, min, h) = language.pick(("s", "min", "h"), ("с", "мин", "ч"));
-    let seconds = seconds.max(0.0);
-    if seconds < 10.0 {
-        return format!("{seconds:.1} {s}");
-    }
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "not negative, and no span is that long"
-    )]
-    let whole = seconds.round() as u64;
-    match (whole / 3600, whole / 60 % 60, whole % 60) {
-        (0, 0, seconds) => format!("{seconds} {s}"),
-        (0, minutes, 0) => format!("{minutes} {min}"),
-        (0, minutes, seconds) => format!("{minutes} {min} {seconds} {s}"),
-        (hours, minutes, _) => format!("{hours} {h} {minutes} {min}"),
-    }
-}
-
-/// So many bytes.
-#[expect(clippy::cast_precision_loss, reason = "shown with one digit")]
-pub(crate) fn bytes(bytes: u64, language: Language) -> String {
-    let (mib, gib) = language.pick(("MiB", "GiB"), ("МиБ", "ГиБ"));
-    let mebibytes = bytes as f64 / (1024.0 * 1024.0);
-    if mebibytes < 10_000.0 { format!("{mebibytes:.0} {mib}") } else { format!("{:.1} {gib}", mebibytes / 1024.0) }
 }
 
 #[cfg(test)]

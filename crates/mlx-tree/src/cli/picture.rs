@@ -17,7 +17,7 @@ const LONGEST: usize = 160;
 pub(crate) fn picture(status: &Status, language: Language) -> String {
     let mut out = String::new();
     let supervisor = &status.supervisor;
-    let span = |seconds| span(seconds, language);
+    let span = |seconds| language.span(seconds);
     let up = language.pick("up", "работает");
     let _ =
         writeln!(out, "mlx-tree {} · pid {} · {up} {}", supervisor.version, supervisor.pid, span(supervisor.uptime_s));
@@ -127,10 +127,10 @@ fn server_details(status: &Status, language: Language) -> String {
     let restarts = language.pick("restarts", "перезапусков");
     let _ = write!(details, "epoch {}  {restarts} {}", status.server.epoch, status.restart_count);
     if let Some(ready) = status.server.ready_for_s {
-        let _ = write!(details, "  {} {}", language.pick("ready for", "готов уже"), span(ready, language));
+        let _ = write!(details, "  {} {}", language.pick("ready for", "готов уже"), language.span(ready));
     }
     if let Some(bytes) = status.server.memory_bytes {
-        let _ = write!(details, "  {}", memory(bytes, language));
+        let _ = write!(details, "  {}", language.size(bytes));
     }
     details
 }
@@ -170,7 +170,7 @@ fn health_details(status: &Status, language: Language) -> String {
     let missed = language.pick("checks missed", "проверок пропущено");
     let mut details = format!("{}/{} {missed}", health.failures, health.failure_threshold);
     if let Some(ago) = health.last_ok_s_ago {
-        let ago = span(ago, language);
+        let ago = language.span(ago);
         let _ = match language {
             Language::En => write!(details, "  last answer {ago} ago"),
             Language::Ru => write!(details, "  последний ответ {ago} назад"),
@@ -197,7 +197,7 @@ fn breaker_details(status: &Status, language: Language) -> String {
 
 fn held_back(seconds: f64, language: Language) -> String {
     let then = language.pick("no restarts; one trial in", "без перезапусков; пробный через");
-    format!("{then} {}", span(seconds, language))
+    format!("{then} {}", language.span(seconds))
 }
 
 fn draw_decisions(out: &mut String, status: &Status, language: Language) {
@@ -206,7 +206,7 @@ fn draw_decisions(out: &mut String, status: &Status, language: Language) {
         if at == 0 {
             out.push_str(language.pick("\nlast decisions, newest first\n", "\nпоследние решения, новые сверху\n"));
         }
-        let (ago, decision) = (span(entry.ago_s, language), language.say(&entry.decision));
+        let (ago, decision) = (language.span(entry.ago_s), language.say(&entry.decision));
         let _ = write!(out, "  {ago:>12} {}  {decision}", language.pick("ago", "назад"));
         let told = status.last_exit.as_ref().is_some_and(|exit| exit.message == entry.reason);
         let news = entry.reason != entry.decision && !told && !is_in_headline(status, &entry.reason);
@@ -223,16 +223,6 @@ fn short(message: &str) -> String {
     match message.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{} …", &message[..end]),
         None => message.to_owned(),
-    }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "shown with one digit")]
-pub(super) fn memory(bytes: u64, language: Language) -> String {
-    let mebibytes = bytes as f64 / (1024.0 * 1024.0);
-    if mebibytes < 10_000.0 {
-        format!("{mebibytes:.0} {}", language.pick("MiB", "МиБ"))
-    } else {
-        format!("{:.1} {}", mebibytes / 1024.0, language.pick("GiB", "ГиБ"))
     }
 }
 
@@ -265,27 +255,6 @@ const fn plain_mark(child: &Child) -> &'static str {
         ChildState::Waiting => "⏳",
         ChildState::Suspended => "🔴",
         ChildState::Stopping | ChildState::Down => "🛑",
-    }
-}
-
-/// A span as people say it: `0.4 s`, `12 s`, `3 min 20 s`, `2 h 5 min`.
-pub(super) fn span(seconds: f64, language: Language) -> String {
-    let seconds = seconds.max(0.0);
-    let (h, min, s) = language.pick(("h", "min", "s"), ("ч", "мин", "с"));
-    if seconds < 10.0 {
-        return format!("{seconds:.1} {s}");
-    }
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "not negative, and no span is that long"
-    )]
-    let whole = seconds.round() as u64;
-    match (whole / 3600, whole / 60 % 60, whole % 60) {
-        (0, 0, left) => format!("{left} {s}"),
-        (0, minutes, 0) => format!("{minutes} {min}"),
-        (0, minutes, left) => format!("{minutes} {min} {left} {s}"),
-        (hours, minutes, _) => format!("{hours} {h} {minutes} {min}"),
     }
 }
 

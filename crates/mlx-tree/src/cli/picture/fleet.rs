@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use mlx_tree_api::{Child, Language, Phase, ServerStatus};
 
-use super::{breaker_mark, held_back, memory, phase_mark, plain_mark, short};
+use super::{breaker_mark, held_back, phase_mark, plain_mark, short};
 
 pub(super) fn draw_server(
     out: &mut String,
@@ -52,7 +52,7 @@ fn process(server: &ServerStatus, language: Language) -> String {
     let restarts = language.pick("restarts", "перезапусков");
     let _ = write!(details, "epoch {}  {restarts} {}", server.server.epoch, server.restart_count);
     if let Some(bytes) = server.server.memory_bytes {
-        let _ = write!(details, "  {}", memory(bytes, language));
+        let _ = write!(details, "  {}", language.size(bytes));
     }
     if server.in_flight > 0 {
         let _ = write!(details, "  {} {}", server.in_flight, language.pick("in flight", "в работе"));

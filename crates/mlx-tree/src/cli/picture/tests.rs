@@ -206,13 +206,13 @@ fn a_demo_with_a_child_of_ones_own_that_fails() {
 
 #[test]
 fn spans_read_as_people_say_them() {
-    let said = [0.0, 3.24, 12.4, 60.0, 200.0, 7500.0].map(|seconds| span(seconds, Language::En));
+    let said = [0.0, 3.24, 12.4, 60.0, 200.0, 7500.0].map(|seconds| Language::En.span(seconds));
     assert_eq!(said, ["0.0 s", "3.2 s", "12 s", "1 min", "3 min 20 s", "2 h 5 min"]);
 }
 
 #[test]
 fn a_large_server_is_measured_in_gibibytes() {
-    assert_eq!([104_857_600, 21_474_836_480].map(|bytes| memory(bytes, Language::En)), ["100 MiB", "20.0 GiB"]);
+    assert_eq!([104_857_600, 21_474_836_480].map(|bytes| Language::En.size(bytes)), ["100 MiB", "20.0 GiB"]);
 }
 
 #[test]

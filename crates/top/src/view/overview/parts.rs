@@ -4,7 +4,7 @@ use mlx_tree_api::{BreakerState, Child, ChildState, LimitedBy, Phase, ServerStat
 use ratatui::text::{Line, Span};
 
 use crate::model::{Link, Model};
-use crate::text::{bytes, clean, span, spark};
+use crate::text::{clean, spark};
 use crate::view::style::{Style, Tone};
 
 /// What is looked at, and how old it is.
@@ -27,7 +27,7 @@ impl Seen<'_> {
     }
 
     fn span(&self, seconds: f64) -> String {
-        span(seconds, self.model.options.language)
+        self.model.options.language.span(seconds)
     }
 
     fn faint<'t>(&self, text: impl Into<std::borrow::Cow<'t, str>>) -> Span<'t> {
@@ -129,7 +129,7 @@ impl Seen<'_> {
         match child.id.as_str() {
             "server" => {
                 words.extend(self.status.process_pid.map(|pid| format!("pid {pid}")));
-                words.extend(self.status.server.memory_bytes.map(|used| bytes(used, language)));
+                words.extend(self.status.server.memory_bytes.map(|used| language.size(used)));
             }
             "health" => {
                 let health = &self.status.health;
@@ -185,7 +185,7 @@ impl Seen<'_> {
     fn server_details(&self, server: &ServerStatus) -> String {
         let language = self.model.options.language;
         let mut words = vec![clean(&server.server.model)];
-        words.extend(server.server.memory_bytes.map(|used| bytes(used, language)));
+        words.extend(server.server.memory_bytes.map(|used| language.size(used)));
         if server.restart_count > 0 {
             words.push(format!("{} {}", self.pick("restarts", "перезапусков"), server.restart_count));
         }
@@ -235,7 +235,7 @@ impl Seen<'_> {
         let rows = [
             (
                 self.pick("memory", "память"),
-                last.and_then(|point| point.memory_bytes).map_or_else(|| "–".to_owned(), |used| bytes(used, language)),
+                last.and_then(|point| point.memory_bytes).map_or_else(|| "–".to_owned(), |used| language.size(used)),
                 column(|point| point.memory_bytes.unwrap_or(0)),
             ),
             (

@@ -315,10 +315,11 @@ impl ServerState {
     }
 
     fn absent(&self) {
+        // First of all, since requests are held by it; what comes after it may have to wait for a disk.
+        self.blueprint.view.send_replace(ServerView::absent(self.epoch()));
         if let Life::Running { group, .. } | Life::Ending { group, .. } = &self.life {
             self.blueprint.forget(group.identity());
         }
-        self.blueprint.view.send_replace(ServerView::absent(self.epoch()));
     }
 
     fn publish(&self, phase: ServerPhase, group: &ProcessGroup, address: SocketAddr) {

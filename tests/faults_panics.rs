@@ -291,22 +291,25 @@ http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_
     let tree =
         Setup::serving(&["python3", "-c", noisy, "{port}"]).set("server.kind", "http").set("health.path", "/").start();
     tree.ready(1).await;
-    let control = tree.access().url;
+    let access = tree.access();
+    let (control, token) = (access.url, access.token.secret().to_owned());
     let ask = |count: usize| {
-        let control = control.clone();
+        // Whoever has the token is not told to ask more slowly.
+        let (control, token) = (control.clone(), token.clone());
         async move {
             let client = reqwest::Client::builder().no_proxy().build().expect("a client");
             for _ in 0..count {
-                let answer = client.get(format!("{control}/status")).send().await.expect("it answers");
+                let answer =
+                    client.get(format!("{control}/status")).bearer_auth(&token).send().await.expect("it answers");
                 assert_eq!(answer.status(), 200);
                 answer.bytes().await.expect("all of it");
             }
         }
     };
     let flood = |count| futures_util::future::join_all((0..16).map(move |_| ask(count)));
-    flood(10).await;
+    flood(20).await;
     let before = processes::resident(tree.pid());
-    flood(25).await;
+    flood(60).await;
     let after = processes::resident(tree.pid());
     assert!(after < before + (16 << 20), "it has grown from {before} to {after} bytes");
     let status = tree.status().await;

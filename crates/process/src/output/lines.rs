@@ -19,7 +19,7 @@ impl Splitter {
         while !chunk.is_empty() {
             let room = MAX_LINE - self.partial.len();
             let window = &chunk[..chunk.len().min(room)];
-            match window.iter().position(|b| *b == b'\n') {
+            match memchr::memchr(b'\n', window) {
                 Some(newline) => {
                     self.complete(&chunk[..newline], &mut emit);
                     chunk = &chunk[newline + 1..];

@@ -7,7 +7,7 @@ use std::time::Duration;
 use nix::errno::Errno;
 use tokio::net::unix::pipe;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, yield_now};
 use tokio::time::{Instant, timeout};
 
 use super::escape::escape;
@@ -95,7 +95,12 @@ impl Pipe {
             }
             match self.pipe.try_read(&mut buffer) {
                 Ok(0) => break,
-                Ok(length) => self.sink.push(&buffer[..length]),
+                Ok(length) => {
+                    self.sink.push(&buffer[..length]);
+                    // A pipe that is always full would keep the thread for a hundred chunks and more before tokio's budget ends
+                    // its turn, and everybody else would wait for that.
+                    yield_now().await;
+                }
                 Err(error) if is_passing(&error) => {}
                 Err(_) => break,
             }
@@ -114,7 +119,7 @@ impl Pipe {
                 Err(Errno::EINTR) => {}
                 Err(_) => return,
             }
-            tokio::task::yield_now().await;
+            yield_now().await;
         }
     }
 }

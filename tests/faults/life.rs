@@ -199,7 +199,8 @@ async fn f23_a_flood_of_output_neither_blocks_the_server_nor_fills_the_memory() 
     crate::support::send(first, Signal::SIGKILL);
     let server = tree.ready(2).await.process_pid.expect("it serves");
     let start = Instant::now();
-    while !tree.command(&["logs", "-n", "100"]).1.contains("spewed") {
+    // Asked of the system: the line that says so stands among thousands, of which most are lost, as they may.
+    while processes::written(server) < 80 << 20 {
         assert!(start.elapsed() < crate::support::PATIENCE, "the server waits for somebody to read");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }

@@ -52,6 +52,13 @@ pub fn stand_ins_of(home: &Path) -> Vec<Process> {
     all().into_iter().filter(serves).collect()
 }
 
+/// What it has handed to the system to write so far, in bytes.
+pub fn written(pid: u32) -> u64 {
+    let io = std::fs::read_to_string(format!("/proc/{pid}/io")).expect("it is there, and ours");
+    let line = io.lines().find_map(|line| line.strip_prefix("wchar: "));
+    line.and_then(|bytes| bytes.parse().ok()).expect("the kernel counts it")
+}
+
 /// Resident memory in bytes.
 pub fn resident(pid: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("it lives");

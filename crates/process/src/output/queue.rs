@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
+use tokio::task::coop::consume_budget;
 
 use super::Line;
 
@@ -50,6 +51,8 @@ pub(super) fn queue() -> (LineSender, OutputLines) {
 impl OutputLines {
     /// The next line; `None` when no more will come and all have been taken. Cancel-safe.
     pub async fn next(&self) -> Option<Line> {
+        // There may always be one: who takes them all would otherwise never leave the thread to others.
+        consume_budget().await;
         loop {
             // Registered before looking, so that a line that comes in between is not slept through.
             let changed = self.shared.changed.notified();

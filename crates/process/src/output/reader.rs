@@ -21,6 +21,10 @@ const DRAIN: Duration = Duration::from_millis(100);
 /// How much is read at once.
 const CHUNK: usize = 64 * 1024;
 
+/// After so much others have their turn. Not after each chunk: whoever takes the lines would keep up then, and the child would
+/// wait for that, where it is to lose lines instead.
+const TURN: usize = 4 * CHUNK;
+
 /// Larger pipes ride out a busy moment of ours. Best effort.
 #[cfg(target_os = "linux")]
 const PIPE_SIZE: i32 = 512 * 1024;
@@ -78,6 +82,7 @@ impl Reading {
 impl Pipe {
     async fn read(mut self, mut finished: watch::Receiver<bool>) {
         let mut buffer = vec![0; CHUNK];
+        let mut turn = 0;
         loop {
             let over = tokio::select! {
                 biased;
@@ -99,7 +104,11 @@ impl Pipe {
                     self.sink.push(&buffer[..length]);
                     // A pipe that is always full would keep the thread for a hundred chunks and more before tokio's budget ends
                     // its turn, and everybody else would wait for that.
-                    yield_now().await;
+                    turn += length;
+                    if turn >= TURN {
+                        turn = 0;
+                        yield_now().await;
+                    }
                 }
                 Err(error) if is_passing(&error) => {}
                 Err(_) => break,

@@ -97,11 +97,11 @@ impl Keeper {
         }
     }
 
-    /// The most requests that the server has had at once, if it counts them.
+    /// The most chats that the server has had at once, if it counts them.
     pub async fn most_at_once(&self, serving: &Serving) -> Option<u64> {
         let Self::Tree(_) = self else { return None };
         let answer = wire::ask(&serving.url, "GET", "/_fake/stats", "").await?;
         let (_, body) = answer.split_once("\r\n\r\n")?;
-        serde_json::from_str::<Value>(body).ok()?["max_in_flight"].as_u64()
+        serde_json::from_str::<Value>(body).ok()?["max_chats_in_flight"].as_u64()
     }
 }

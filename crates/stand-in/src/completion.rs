@@ -70,13 +70,22 @@ pub(crate) struct Refusal {
 /// The largest token that any vocabulary of today has.
 const LARGEST_TOKEN: u64 = 1_000_000;
 
+// === impl Kind ===
+
+impl Kind {
+    /// Of a request to this path.
+    pub(crate) fn of(path: &str) -> Self {
+        if path.ends_with("/chat/completions") { Self::Chat } else { Self::Text }
+    }
+}
+
 // === impl Job ===
 
 impl Job {
     pub(crate) fn read(path: &str, body: &Value, options: &Options) -> Result<Self, Refusal> {
         let Value::Object(_) = body else { return Err(Refusal::bad("Request should be a JSON dictionary")) };
         let delivery = delivery(body)?;
-        let kind = if path.ends_with("/chat/completions") { Kind::Chat } else { Kind::Text };
+        let kind = Kind::of(path);
         let field = |name| body.get(name).filter(|value| **value != Value::Null);
         let max_tokens = match field("max_completion_tokens").or(body.get("max_tokens")) {
             None => options.identity.max_tokens,

@@ -65,13 +65,14 @@ fn stats(world: &World) -> String {
     let stats = world.stats();
     format!(
         "{{\"pid\": {}, \"requests\": {}, \"served\": {}, \"aborted\": {}, \"in_flight\": {}, \"max_in_flight\": {}, \
-         \"tokens\": {}, \"health\": {}, \"connections\": {}}}",
+         \"max_chats_in_flight\": {}, \"tokens\": {}, \"health\": {}, \"connections\": {}}}",
         std::process::id(),
         stats.requests,
         stats.served,
         stats.aborted,
         stats.in_flight,
         stats.max_in_flight,
+        stats.max_chats_in_flight,
         stats.tokens,
         stats.health,
         stats.connections

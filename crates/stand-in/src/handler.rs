@@ -99,7 +99,7 @@ fn read_job<'w>(world: &'w World, request: &mut Request) -> Result<(Job, InFligh
     let length = length.parse().map_err(|_| Refusal::bad("Invalid Content-Length header"))?;
     let body = request.body(length).map_err(|error| Refusal::bad(&error.to_string()))?;
     let body = String::from_utf8(body).map_err(|error| Refusal::bad(&error.to_string()))?;
-    let in_flight = world.completion_came(&request.head_text(), &body);
+    let in_flight = world.completion_came(request.path(), &request.head_text(), &body);
     let parsed = json::parse(&body);
     let value = parsed.map_err(|invalid| Refusal::bad(&format!("Invalid JSON in request body: {}", invalid.0)))?;
     let job = Job::read(request.path(), &value, &world.options)?;

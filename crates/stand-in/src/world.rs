@@ -1,6 +1,9 @@
 //! What the threads of one incarnation share: the counts, and whether generation and HTTP still work.
 
-use crate::options::{Delay, Options};
+use crate::{
+    completion::Kind,
+    options::{Delay, Options},
+};
 use std::{
     sync::{
         Condvar, Mutex, MutexGuard, PoisonError,
@@ -22,6 +25,11 @@ pub struct Stats {
     pub in_flight: u64,
     /// The most there were at once.
     pub max_in_flight: u64,
+    /// Of those in flight, the chats. A canary is a plain completion, and one whose asker has left still counts while
+    /// generation stands still; whoever asks what a gateway let through asks this.
+    pub chats_in_flight: u64,
+    /// The most chats there were at once.
+    pub max_chats_in_flight: u64,
     /// Tokens made.
     pub tokens: u64,
     /// Requests to `/health`.
@@ -69,6 +77,7 @@ pub(crate) struct InFlight<'a> {
     pub(crate) now: u64,
     /// The number of this one among those in scope, from 1.
     pub(crate) in_scope: Option<u64>,
+    chat: bool,
 }
 
 // === impl World ===
@@ -117,14 +126,19 @@ impl World {
         self.tokens.fetch_add(1, SeqCst);
     }
 
-    /// Counts a completion request, which came with this head and body.
-    pub(crate) fn completion_came(&self, head: &str, body: &str) -> InFlight<'_> {
+    /// Counts a completion request, which came to this path with this head and body.
+    pub(crate) fn completion_came(&self, path: &str, head: &str, body: &str) -> InFlight<'_> {
         let scope = &self.options.scope;
         let mut state = self.lock();
         state.last_request = format!("{head}\n{body}");
         state.stats.requests += 1;
         state.stats.in_flight += 1;
         state.stats.max_in_flight = state.stats.max_in_flight.max(state.stats.in_flight);
+        let chat = Kind::of(path) == Kind::Chat;
+        if chat {
+            state.stats.chats_in_flight += 1;
+            state.stats.max_chats_in_flight = state.stats.max_chats_in_flight.max(state.stats.chats_in_flight);
+        }
         let mut in_scope = None;
         if scope.with.as_ref().is_none_or(|text| body.contains(text.as_str())) {
             state.in_scope += 1;
@@ -135,7 +149,7 @@ impl World {
             // Written to, or no memory would be taken for it.
             state.leaked.push(vec![1; bytes]);
         }
-        InFlight { world: self, now: state.stats.in_flight, in_scope }
+        InFlight { world: self, now: state.stats.in_flight, in_scope, chat }
     }
 
     pub(crate) fn last_request(&self) -> String {
@@ -213,6 +227,8 @@ pub(crate) fn sleep_forever() -> ! {
 
 impl Drop for InFlight<'_> {
     fn drop(&mut self) {
-        self.world.lock().stats.in_flight -= 1;
+        let mut state = self.world.lock();
+        state.stats.in_flight -= 1;
+        state.stats.chats_in_flight -= u64::from(self.chat);
     }
 }

@@ -198,4 +198,8 @@ fn the_highest_concurrency_is_counted() {
     let stats = server.stats();
     assert_eq!((stats.requests, stats.served, stats.in_flight), (5, 5, 0));
     assert!((2..=5).contains(&stats.max_in_flight), "{stats:?}");
+    assert_eq!(stats.max_chats_in_flight, stats.max_in_flight);
+    post(server.address(), "/v1/completions", "{\"prompt\": \"hi\", \"max_tokens\": 1}").unwrap();
+    let after = server.stats();
+    assert_eq!((after.requests, after.chats_in_flight), (6, 0), "{after:?}");
 }

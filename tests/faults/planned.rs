@@ -2,8 +2,8 @@
 
 use std::os::unix::process::ExitStatusExt as _;
 
-use crate::support::Setup;
 use crate::support::gateway::{End, count, eventually, plain, sampled, streamed};
+use crate::support::{Setup, send};
 use futures_util::future::join_all;
 use mlx_tree_api::Phase;
 use mlx_tree_control::Verb;
@@ -135,6 +135,40 @@ async fn a_second_restart_does_not_wait_and_a_sampled_stream_that_it_cuts_is_tol
     assert!(first.is_ok() && second.is_ok(), "{first:?} {second:?}");
     assert_eq!(tree.status().await.server.epoch, 2, "the two were one restart");
     stream.answer().await.cut("backend_crashed");
+    tree.balanced().await;
+    tree.stop().await;
+}
+
+#[tokio::test]
+async fn a_server_that_fails_while_it_drains_has_failed_and_what_it_failed_under_twice_is_refused() {
+    // Longer than any test waits.
+    let tree = Setup::demo(&["--headers-then-silence", "--only-with", "poison"])
+        .set("shutdown.drain", "300s")
+        .set("health.failure_threshold", "1")
+        .start();
+    tree.ready(1).await;
+    let gateway = tree.gateway().await;
+    let poison = gateway.send(&plain("poison")).await;
+    tree.gateway_until("working", |it| it.in_flight == 1).await;
+    let crashes = async {
+        let status = tree.until("draining", |it| it.phase == Phase::Draining).await;
+        send(status.process_pid.expect("it serves"), Signal::SIGABRT);
+    };
+    let (restarted, ()) = tokio::join!(tree.perform(Verb::Restart), crashes);
+    restarted.expect("the next one serves");
+    tree.gateway_until("sent again", |it| it.in_flight == 1).await;
+    let hangs = async {
+        let status = tree.until("draining", |it| it.phase == Phase::Draining).await;
+        send(status.process_pid.expect("it serves"), Signal::SIGSTOP);
+    };
+    let (drained, ()) = tokio::join!(tree.perform(Verb::Drain), hangs);
+    drained.expect("it is down");
+    poison.answer().await.refused(422, "request_quarantined");
+    tree.perform(Verb::Start).await.expect("it starts");
+    gateway.ask(&plain("poison")).await.refused(422, "request_quarantined");
+    gateway.ask(&plain("anything else")).await.whole();
+    tree.told(&["Server went down (signal: 6)"]).await;
+    tree.told(&["Server is down:"]).await;
     tree.balanced().await;
     tree.stop().await;
 }

@@ -31,7 +31,7 @@ fn show(what: &str, times: u32, took: Duration) {
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
     let state = BackendState::Ready { address: (Ipv4Addr::LOCALHOST, 1).into() };
-    let (_tell, backend) = watch::channel(Backend { epoch: 1, state });
+    let (_tell, backend) = watch::channel(Backend::new(1, state));
     let gate = Gate::new("server".into(), Limits::default(), backend, Arc::new(()));
 
     let start = Instant::now();

@@ -67,6 +67,6 @@ pub use denied::{Denied, Hindrance};
 pub use entry::{Entry, Outcome, Seq, Standing};
 pub use gate::{Gate, Permit};
 pub use limits::Limits;
-pub use machine::{End, Snapshot};
+pub use machine::Snapshot;
 pub use pace::Limited;
 pub use quarantine::{Quarantine, QuarantineLimits, Verdict};

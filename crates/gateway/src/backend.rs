@@ -14,6 +14,26 @@ pub struct Backend {
     pub epoch: u64,
     /// Whether it can serve.
     pub state: BackendState,
+    /// How the last incarnation ended of which that is known: an earlier one, or this one.
+    pub ended: Option<Ended>,
+}
+
+/// How an incarnation ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ended {
+    /// The incarnation.
+    pub epoch: u64,
+    /// How.
+    pub how: End,
+}
+
+/// Whether what was with a server at its end may have been at fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// It went down by itself, or had to be given up; also while somebody waited for it to finish.
+    Death,
+    /// It lived, and was told to go.
+    Planned,
 }
 
 /// Whether a server can serve, and if not, when it will.
@@ -95,6 +115,16 @@ pub trait Observer: Send + Sync + 'static {
     /// Something has been measured. Called for every token, so it must be quick.
     fn sample(&self, sample: &Sample<'_>) {
         let _ = sample;
+    }
+}
+
+// === impl Backend ===
+
+impl Backend {
+    /// A server of which no end is known.
+    #[must_use]
+    pub const fn new(epoch: u64, state: BackendState) -> Self {
+        Self { epoch, state, ended: None }
     }
 }
 

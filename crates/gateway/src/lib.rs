@@ -20,6 +20,6 @@ pub mod refusal;
 pub mod request;
 pub mod upstream;
 
-pub use backend::{Backend, BackendState, Observer};
+pub use backend::{Backend, BackendState, End, Ended, Observer};
 pub use gateway::Gateway;
 pub use refusal::{Code, Refusal};

@@ -110,7 +110,7 @@ impl Stage {
 }
 
 fn ready(epoch: u64, address: SocketAddr) -> Backend {
-    Backend { epoch, state: BackendState::Ready { address } }
+    Backend::new(epoch, BackendState::Ready { address })
 }
 
 async fn within<F: Future>(wait: F) -> F::Output {

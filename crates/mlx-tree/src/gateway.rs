@@ -129,10 +129,8 @@ impl Planned {
         let (fallback, worker) = fallback.map(|planned| (planned.fallback, planned.child)).unzip();
         let numbers = &settings.gateway;
         let observer = Arc::new(TreeObserver::new(bus.clone()));
-        let starting = Backend {
-            epoch: 0,
-            state: BackendState::Restarting { ready_at: None, reason: "it is being started".into() },
-        };
+        let starting =
+            Backend::new(0, BackendState::Restarting { ready_at: None, reason: "it is being started".into() });
         let members = catalogue::members(settings, label);
         let (backends, members): (Vec<_>, Vec<_>) = members
             .into_iter()

@@ -19,7 +19,7 @@ use mlx_tree_supervision::{ChildState, ChildStatus, Restart};
 use tokio::time::Instant;
 
 use crate::clock::Clock;
-use crate::server::{ServerPhase, ServerView};
+use crate::server::{Ended, ServerPhase, ServerView};
 use crate::tree::Planned;
 
 /// Whether a server can be used, as of now.
@@ -31,6 +31,8 @@ pub struct Availability {
     pub state: Reach,
     /// How long a start takes from the launch to ready, going by those that were seen; `None` before the first.
     pub start_takes: Option<Duration>,
+    /// How the last incarnation ended of which that is decided.
+    pub ended: Option<Ended>,
 }
 
 /// Whether a server can be used, and what has to happen first.
@@ -144,7 +146,7 @@ impl Availability {
     #[must_use]
     pub(crate) fn unknown() -> Self {
         let state = Reach::Waiting { until: None, reason: "it has not been started yet".into() };
-        Self { epoch: 0, state, start_takes: None }
+        Self { epoch: 0, state, start_takes: None, ended: None }
     }
 
     /// When it will be ready, as far as can be told; `None` when that is unknown or nothing is going to happen by itself.

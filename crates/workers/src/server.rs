@@ -26,5 +26,5 @@ pub use launch::{Blueprint, PortChoice};
 pub use logbook::LogBook;
 pub use probe::WarmUp;
 pub use recipe::{Recipe, Recipes};
-pub use view::{ServerPhase, ServerView};
+pub use view::{End, Ended, ServerPhase, ServerView};
 pub use worker::{ServerArguments, ServerMessage, ServerWorker};

@@ -4,8 +4,7 @@
 
 mod backend;
 
-pub use backend::End;
-pub(in crate::admission) use backend::ended;
+pub(in crate::admission) use backend::{ended, serves};
 
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -229,7 +229,7 @@ impl Life {
     fn note_a_hold(&self) {
         let (epoch, reason) = match &*self.route.backend.borrow() {
             crate::Backend { state: BackendState::Ready { .. } | BackendState::Draining, .. } => return,
-            crate::Backend { epoch, state: BackendState::Asleep } => (*epoch, "it is asleep".to_owned()),
+            crate::Backend { epoch, state: BackendState::Asleep, .. } => (*epoch, "it is asleep".to_owned()),
             crate::Backend {
                 epoch,
                 state:
@@ -239,6 +239,7 @@ impl Life {
                     | BackendState::Recycling { reason }
                     | BackendState::Finishing { reason }
                     | BackendState::Stopped { reason },
+                ..
             } => (*epoch, reason.to_string()),
         };
         self.tell(epoch, Kind::RequestHeld { request: self.caller.id.to_string(), reason });

@@ -101,7 +101,7 @@ mod tests {
     }
 
     fn state(state: BackendState) -> Vec<Listed> {
-        vec![Listed { server: "main".to_owned(), backend: Backend { epoch: 1, state } }]
+        vec![Listed { server: "main".to_owned(), backend: Backend::new(1, state) }]
     }
 
     fn read(bytes: &Bytes) -> Value {

@@ -2,8 +2,9 @@
 
 use std::sync::Weak;
 
-use mlx_tree_gateway::{Backend, BackendState, Gateway};
+use mlx_tree_gateway::{Backend, BackendState, End, Ended, Gateway};
 use mlx_tree_workers::availability::{Availability, Reach};
+use mlx_tree_workers::server;
 use mlx_tree_workers::tree::Tree;
 use tokio::sync::watch;
 
@@ -46,5 +47,13 @@ fn backend(known: &Availability) -> Backend {
         Reach::Finishing { reason, .. } => BackendState::Finishing { reason: reason.clone() },
         Reach::Draining => BackendState::Draining,
     };
-    Backend { epoch: known.epoch, state }
+    Backend { epoch: known.epoch, state, ended: known.ended.map(ended) }
+}
+
+fn ended(known: server::Ended) -> Ended {
+    let how = match known.how {
+        server::End::ByItself => End::Death,
+        server::End::AsTold => End::Planned,
+    };
+    Ended { epoch: known.epoch, how }
 }

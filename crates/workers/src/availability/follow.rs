@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::{Availability, Facts, Reach};
 use crate::SERVER;
 use crate::health::Standing;
+use crate::server::Ended;
 use crate::tree::{self, Server};
 
 /// Runs until the tree under `root` has ended.
@@ -26,7 +27,7 @@ pub(crate) async fn follow(server: Arc<Server>, root: SupervisorHandle) {
         loop {
             let seen = status.as_mut().map(|status| Arc::clone(&status.borrow_and_update()));
             let phase = whole.borrow_and_update().phase;
-            let reach = {
+            let (reach, went) = {
                 let (view, gate) = (view.borrow_and_update().clone(), gate.borrow_and_update().clone());
                 let planned = planned.borrow_and_update().clone();
                 let child = seen.as_ref().and_then(|status| status.child(SERVER));
@@ -51,9 +52,9 @@ pub(crate) async fn follow(server: Arc<Server>, root: SupervisorHandle) {
                     SupervisorPhase::Stopping | SupervisorPhase::Stopped => Reach::Draining,
                 };
                 phases.are(&facts, standing, &reach);
-                reach
+                (reach, view.ended)
             };
-            publish(&server, epoch, reach);
+            publish(&server, epoch, reach, went);
             if phase == SupervisorPhase::Stopped {
                 ended = true;
                 break;
@@ -74,7 +75,8 @@ pub(crate) async fn follow(server: Arc<Server>, root: SupervisorHandle) {
             }
         }
     }
-    publish(&server, epoch, Reach::Draining);
+    let went = server.blueprint.view.borrow().ended;
+    publish(&server, epoch, Reach::Draining, went);
 }
 
 /// Tells of every phase once.
@@ -108,8 +110,8 @@ async fn changed(status: Option<&mut watch::Receiver<Arc<SupervisorStatus>>>) ->
     }
 }
 
-fn publish(server: &Server, epoch: u64, state: Reach) {
-    let new = Availability { epoch, state, start_takes: server.blueprint.starts.expected() };
+fn publish(server: &Server, epoch: u64, state: Reach, ended: Option<Ended>) {
+    let new = Availability { epoch, state, start_takes: server.blueprint.starts.expected(), ended };
     server.availability.send_if_modified(|current| {
         let changed = *current != new;
         if changed {

@@ -26,7 +26,7 @@ fn gate(breaker: BreakerState) -> RestartSnapshot {
 }
 
 fn view(phase: ServerPhase, epoch: u64) -> ServerView {
-    ServerView { epoch, phase, process: None, url: Some("http://127.0.0.1:9".to_owned()) }
+    ServerView { phase, url: Some("http://127.0.0.1:9".to_owned()), ..ServerView::absent(epoch) }
 }
 
 /// A server in its second incarnation.
@@ -140,7 +140,7 @@ async fn the_time_of_being_ready_is_that_of_the_start_and_what_starts_take() {
     let now = Instant::now();
     let reason: Arc<str> = "it was killed".into();
     let takes = Some(Duration::from_secs(5));
-    let of = |state, start_takes| Availability { epoch: 1, state, start_takes }.ready_at();
+    let of = |state, start_takes| Availability { epoch: 1, state, start_takes, ended: None }.ready_at();
     let later = Some(now + Duration::from_secs(8));
     let waiting = Reach::Waiting { until: Some(now + Duration::from_secs(3)), reason: Arc::clone(&reason) };
     assert_eq!(of(waiting.clone(), takes), later);

@@ -14,6 +14,27 @@ pub struct ServerView {
     pub process: Option<Identity>,
     /// Where it answers, e.g. `http://127.0.0.1:8080`, from the spawn until it is gone.
     pub url: Option<String>,
+    /// How the last incarnation ended of which that is decided: the one before, or this one once it is being ended or gone.
+    pub ended: Option<Ended>,
+}
+
+/// How an incarnation ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ended {
+    /// The incarnation.
+    pub epoch: u64,
+    /// How.
+    pub how: End,
+}
+
+/// Whether an end was a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// It went down by itself, or was given up because it did not serve, or not as it should; also while somebody waited for
+    /// it to finish.
+    ByItself,
+    /// It lived and was told to go.
+    AsTold,
 }
 
 /// Where one incarnation is in its life.
@@ -40,7 +61,17 @@ impl ServerView {
     /// No server yet.
     #[must_use]
     pub const fn absent(epoch: u64) -> Self {
-        Self { epoch, phase: ServerPhase::Absent, process: None, url: None }
+        Self { epoch, phase: ServerPhase::Absent, process: None, url: None, ended: None }
+    }
+
+    /// It becomes `next`, and how the last one ended is not forgotten.
+    pub(super) fn become_next(&mut self, next: Self) {
+        *self = Self { ended: self.ended, ..next };
+    }
+
+    /// It becomes `next`, whose incarnation has ended so, or is ending so.
+    pub(super) fn become_ended(&mut self, next: Self, how: End) {
+        *self = Self { ended: Some(Ended { epoch: next.epoch, how }), ..next };
     }
 
     /// Its process id, while it has one.

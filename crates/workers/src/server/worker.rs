@@ -12,14 +12,14 @@
 //! message. Should this actor be killed, its process group is ended by the task that owns it (see `mlx_tree_process`), and
 //! the next incarnation cannot be launched before that is done.
 
+mod ending;
 mod lost;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use mlx_tree_api::Kind;
-use mlx_tree_process::{Asked, Exit, Grace, ProcessGroup, Stuck};
+use mlx_tree_process::{Asked, Exit, ProcessGroup, Stuck};
 use mlx_tree_supervision::{ChildContext, Restart, SupervisedExit};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::Semaphore;
@@ -31,7 +31,7 @@ use super::failure::ServerFailure;
 use super::launch::{Blueprint, Launched};
 use super::recipe::Recipe;
 use super::startup::{self, LAST_LINES, Milestone};
-use super::view::{ServerPhase, ServerView};
+use super::view::{End, ServerPhase, ServerView};
 use crate::task::AbortOnDrop;
 use crate::tree::Siblings;
 
@@ -118,7 +118,8 @@ impl Actor for ServerWorker {
             return Err(Box::new(SupervisedExit::ignore()));
         }
         let epoch = context.epoch().get();
-        blueprint.view.send_replace(ServerView { phase: ServerPhase::Starting, ..ServerView::absent(epoch) });
+        let starting = ServerView { phase: ServerPhase::Starting, ..ServerView::absent(epoch) };
+        blueprint.view.send_modify(|shown| shown.become_next(starting));
         let recipe = blueprint.recipes.take();
         let launch = tokio::spawn({
             let (blueprint, recipe) = (Arc::clone(&blueprint), Arc::clone(&recipe));
@@ -239,7 +240,7 @@ impl ServerState {
         };
         if self.is_no_failure(&failure, exit) {
             self.emit(failure.event());
-            self.absent();
+            self.absent(End::ByItself);
             self.life = Life::Gone;
             myself.stop(None);
             return Ok(());
@@ -258,77 +259,18 @@ impl ServerState {
         }
     }
 
-    /// Ends the process of a server that is given up; the actor exits with `why` when the whole group is gone.
-    fn end(&mut self, myself: &ActorRef<ServerMessage>, why: ServerFailure) {
-        let Life::Running { group, address, startup } = &self.life else { return };
-        startup.0.abort();
-        self.publish(ServerPhase::Stopping, group, *address);
-        stop_in_background(myself, group, self.blueprint.recipes.newest().hung_grace);
-        self.life = Life::Ending { group: group.clone(), why };
-    }
-
-    async fn stop(&mut self) {
-        let grace = self.blueprint.recipes.newest().grace;
-        match &self.life {
-            Life::Launching(launch) => {
-                launch.abort();
-                // A group that was spawned at the last moment went down with its message; the permit says when it is gone.
-                let permit =
-                    tokio::time::timeout(grace.length() + Duration::from_secs(5), self.blueprint.permit.acquire());
-                let _ = permit.await;
-                self.absent();
-            }
-            Life::Running { group, address, startup } => {
-                startup.0.abort();
-                self.publish(ServerPhase::Stopping, group, *address);
-                self.emit(Kind::ServerStopping { grace_s: grace.length().as_secs_f64() });
-                self.stopped(group.stop(grace).await, grace);
-            }
-            Life::Ending { group, .. } => self.stopped(group.stop(grace).await, grace),
-            Life::Gone => {}
-        }
-        self.life = Life::Gone;
-    }
-
-    fn stopped(&self, outcome: Result<Exit, Stuck>, grace: Grace) {
-        match outcome {
-            Ok(exit) => {
-                let how = match exit.asked {
-                    Asked::No | Asked::Stop => exit.how.to_string(),
-                    Asked::Kill => {
-                        format!("{} after its grace of {} s", exit.how, grace.length().as_secs_f64())
-                    }
-                };
-                self.emit(Kind::ServerStopped { how });
-                self.absent();
-            }
-            Err(stuck) => self.emit(Kind::ServerStopped { how: stuck.to_string() }),
-        }
-    }
-
-    /// Tells that this incarnation is over for `failure`, and answers the exit of the actor.
-    fn gone(&mut self, failure: ServerFailure) -> ActorProcessingErr {
-        self.emit(failure.event());
-        self.absent();
-        self.life = Life::Gone;
-        Box::new(SupervisedExit::from(self.recipe.weigh(failure)))
-    }
-
-    fn absent(&self) {
-        // First of all, since requests are held by it; what comes after it may have to wait for a disk.
-        self.blueprint.view.send_replace(ServerView::absent(self.epoch()));
-        if let Life::Running { group, .. } | Life::Ending { group, .. } = &self.life {
-            self.blueprint.forget(group.identity());
-        }
-    }
-
     fn publish(&self, phase: ServerPhase, group: &ProcessGroup, address: SocketAddr) {
-        self.blueprint.view.send_replace(ServerView {
-            epoch: self.epoch(),
+        let view = self.view(phase, group, address);
+        self.blueprint.view.send_modify(|shown| shown.become_next(view));
+    }
+
+    fn view(&self, phase: ServerPhase, group: &ProcessGroup, address: SocketAddr) -> ServerView {
+        ServerView {
             phase,
             process: Some(group.identity().clone()),
             url: Some(format!("http://{address}")),
-        });
+            ..ServerView::absent(self.epoch())
+        }
     }
 
     /// Reads what the server writes until it writes no more, and tells the HealthActor of anything alarming.
@@ -368,15 +310,5 @@ fn report_exit(myself: &ActorRef<ServerMessage>, group: &ProcessGroup) {
     let (exited, myself) = (group.exited(), myself.clone());
     tokio::spawn(async move {
         let _ = myself.send_message(ServerMessage::Exited(exited.await));
-    });
-}
-
-fn stop_in_background(myself: &ActorRef<ServerMessage>, group: &ProcessGroup, grace: Grace) {
-    let (stopped, myself) = (group.stop(grace), myself.clone());
-    tokio::spawn(async move {
-        // That it is gone is reported by the one who waits for the exit.
-        if let Err(stuck) = stopped.await {
-            let _ = myself.send_message(ServerMessage::Stuck(stuck));
-        }
     });
 }

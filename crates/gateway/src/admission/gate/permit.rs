@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::Shared;
 use crate::admission::entry::{Grant, Outcome, Seq};
-use crate::admission::machine::{End, ended};
-use crate::backend::{Backend, BackendState};
+use crate::admission::machine::{ended, serves};
+use crate::backend::End;
 
 /// One request may be at one incarnation of the server, until this is given back.
 ///
@@ -34,21 +34,6 @@ enum State {
     Used,
     /// Given back.
     Over,
-}
-
-/// Whether `backend` works on what was sent to this incarnation.
-fn serves(backend: &Backend, epoch: u64) -> bool {
-    match backend.state {
-        BackendState::Ready { .. }
-        | BackendState::Yielding { .. }
-        | BackendState::Finishing { .. }
-        | BackendState::Draining => backend.epoch == epoch,
-        BackendState::Restarting { .. }
-        | BackendState::BreakerOpen { .. }
-        | BackendState::Recycling { .. }
-        | BackendState::Asleep
-        | BackendState::Stopped { .. } => false,
-    }
 }
 
 // === impl Permit ===
@@ -96,10 +81,9 @@ impl Permit {
     /// this for a second or so before taking it for a mere broken connection.
     pub async fn gone(&self) -> End {
         let mut backend = self.gate.backend();
-        let before = backend.borrow_and_update().state.clone();
-        let over = |backend: &Backend| !serves(backend, self.grant.epoch);
-        if let Ok(now) = backend.wait_for(over).await.map(|now| now.state.clone()) {
-            return ended(&before, &now);
+        let epoch = self.grant.epoch;
+        if let Ok(now) = backend.wait_for(|backend| !serves(backend, epoch)).await {
+            return ended(epoch, &now);
         }
         // Nobody tells any more. Only the connection knows.
         std::future::pending().await

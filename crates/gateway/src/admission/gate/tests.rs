@@ -16,8 +16,8 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::*;
-use crate::admission::{ClientKey, End, Limited, Outcome, Standing};
-use crate::backend::BackendState;
+use crate::admission::{ClientKey, Limited, Outcome, Standing};
+use crate::backend::{BackendState, End, Ended};
 use crate::refusal::{Code, Refusal};
 
 const fn s(seconds: u64) -> Duration {
@@ -31,11 +31,11 @@ fn limits(max_inflight: usize, max_queue: usize) -> Limits {
 
 fn ready(epoch: u64) -> Backend {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 4_000 + u16::try_from(epoch).expect("a small number")));
-    Backend { epoch, state: BackendState::Ready { address } }
+    Backend::new(epoch, BackendState::Ready { address })
 }
 
 fn restarting(epoch: u64, ready_at: Option<Instant>) -> Backend {
-    Backend { epoch, state: BackendState::Restarting { ready_at, reason: "signal 9".into() } }
+    Backend::new(epoch, BackendState::Restarting { ready_at, reason: "signal 9".into() })
 }
 
 fn gate(limits: Limits, backend: Backend) -> (Gate, watch::Sender<Backend>) {
@@ -186,14 +186,51 @@ async fn a_permit_knows_when_its_incarnation_is_over() {
     let (gate, tell) = gate(limits(1, 1), ready(1));
     let permit = gate.enter(entry("a")).await.expect("there is room");
     assert!(once(permit.gone()).await.is_pending());
-    tell.send_replace(Backend { epoch: 1, state: BackendState::Draining });
+    tell.send_replace(Backend::new(1, BackendState::Draining));
     assert!(once(permit.gone()).await.is_pending(), "what is in flight goes on while it drains");
     tell.send_replace(restarting(1, None));
     assert_eq!(permit.gone().await, End::Death);
     tell.send_replace(ready(2));
     assert_eq!(permit.gone().await, End::Death);
-    tell.send_replace(Backend { epoch: 1, state: BackendState::Recycling { reason: "told to".into() } });
+    tell.send_replace(Backend::new(1, BackendState::Recycling { reason: "told to".into() }));
     assert_eq!(permit.gone().await, End::Planned);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_end_is_what_whoever_saw_it_says_whatever_was_planned_and_whatever_follows() {
+    let reason = || Arc::from("an operator restarts it");
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 4_001));
+    let before = [
+        BackendState::Yielding { address, reason: reason() },
+        BackendState::Finishing { reason: reason() },
+        BackendState::Draining,
+    ];
+    let after = [
+        BackendState::Restarting { ready_at: None, reason: reason() },
+        BackendState::Recycling { reason: reason() },
+        BackendState::Asleep,
+        BackendState::Stopped { reason: reason() },
+        BackendState::Draining,
+    ];
+    for before in before {
+        for after in &after {
+            for how in [End::Death, End::Planned] {
+                let (gate, tell) = gate(limits(4, 4), ready(1));
+                let permits = [gate.enter(entry("a")).await, gate.enter(entry("a")).await];
+                tell.send_replace(Backend::new(1, before.clone()));
+                let permit = permits[0].as_ref().expect("there is room");
+                assert!(once(permit.gone()).await.is_pending(), "what is in flight goes on: {before:?}");
+                tell.send_replace(Backend { epoch: 1, state: after.clone(), ended: Some(Ended { epoch: 1, how }) });
+                assert_eq!(permit.gone().await, how, "{before:?}, then {after:?}");
+                tell.send_replace(Backend { ended: Some(Ended { epoch: 1, how }), ..ready(2) });
+                assert_eq!(permit.gone().await, how, "{before:?}, then {after:?}, then the next one");
+                let first = gate.enter(entry("a")).await.expect("there is room");
+                first.finish(Outcome::Succeeded);
+                let limited = if how == End::Death { Limited::Clamped } else { Limited::No };
+                assert_eq!(gate.snapshot().limited, limited, "{before:?}, then {after:?}");
+            }
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -266,7 +303,7 @@ async fn a_server_that_is_asleep_is_wanted_and_waited_for() {
         fn tell(&self, _server: &str, _epoch: u64, _kind: mlx_tree_api::Kind) {}
     }
     let heard = Arc::new(Heard(std::sync::atomic::AtomicUsize::new(0)));
-    let (tell, backend) = watch::channel(Backend { epoch: 0, state: BackendState::Asleep });
+    let (tell, backend) = watch::channel(Backend::new(0, BackendState::Asleep));
     let gate = Gate::new("tiny".into(), limits(1, 2), backend, heard.clone());
     let served = Log::default().start(&gate, 1, entry("a"), s(1)).await;
     assert_eq!(heard.0.load(std::sync::atomic::Ordering::SeqCst), 1);
@@ -279,7 +316,7 @@ async fn draining_sends_away_those_who_wait_and_lets_those_in_flight_end() {
     let (gate, tell) = gate(limits(1, 2), ready(1));
     let first = Log::default().start(&gate, 1, entry("a"), s(5)).await;
     let second = Log::default().start(&gate, 2, entry("a"), s(5)).await;
-    tell.send_replace(Backend { epoch: 1, state: BackendState::Draining });
+    tell.send_replace(Backend::new(1, BackendState::Draining));
     assert_eq!(second.await.expect("it ran"), Err(Denied::ShuttingDown));
     assert_eq!(gate.enter(entry("b")).await.map(|_| ()), Err(Denied::ShuttingDown));
     assert_eq!(first.await.expect("it ran"), Ok(Served { attempts: 1, after: s(5) }));
@@ -290,7 +327,7 @@ async fn draining_sends_away_those_who_wait_and_lets_those_in_flight_end() {
 async fn a_server_that_an_operator_stops_lets_nobody_wait() {
     let (gate, tell) = gate(limits(1, 2), restarting(1, None));
     let waits = Log::default().start(&gate, 1, entry("a"), s(5)).await;
-    tell.send_replace(Backend { epoch: 1, state: BackendState::Stopped { reason: "by an operator".into() } });
+    tell.send_replace(Backend::new(1, BackendState::Stopped { reason: "by an operator".into() }));
     let denied = waits.await.expect("it ran").expect_err("it is stopped");
     assert_eq!(denied.code(), Code::BackendStopped);
 }

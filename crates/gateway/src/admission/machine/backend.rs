@@ -9,7 +9,7 @@ use super::{Admission, Effect};
 use crate::admission::denied::Denied;
 use crate::admission::entry::Entry;
 use crate::admission::queue::Waiting;
-use crate::backend::{Backend, BackendState};
+use crate::backend::{Backend, BackendState, End};
 
 /// When to come again, if nobody knows how long a restart takes.
 const UNKNOWN: Duration = Duration::from_secs(5);
@@ -17,54 +17,44 @@ const UNKNOWN: Duration = Duration::from_secs(5);
 /// When to come again, if nothing is going to be started by itself.
 const NOT_SOON: Duration = Duration::from_secs(60);
 
-/// How an incarnation ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
-    /// It went down by itself.
-    Death,
-    /// It was told to go.
-    Planned,
-}
-
 /// The incarnation that works on what is in flight, if there is one.
 fn serving(backend: &Backend) -> Option<u64> {
-    match backend.state {
+    serves(backend, backend.epoch).then_some(backend.epoch)
+}
+
+/// Whether `backend` works on what was sent to this incarnation.
+pub(in crate::admission) fn serves(backend: &Backend, epoch: u64) -> bool {
+    let up = match backend.state {
         BackendState::Ready { .. }
         | BackendState::Yielding { .. }
         | BackendState::Finishing { .. }
-        | BackendState::Draining => Some(backend.epoch),
+        | BackendState::Draining => true,
         BackendState::Restarting { .. }
         | BackendState::BreakerOpen { .. }
         | BackendState::Recycling { .. }
         | BackendState::Asleep
-        | BackendState::Stopped { .. } => None,
-    }
+        | BackendState::Stopped { .. } => false,
+    };
+    // What is ending for good says nothing else when it is gone.
+    up && backend.epoch == epoch && backend.ended.is_none_or(|ended| ended.epoch != epoch)
 }
 
-/// How the incarnation before `now` ended. One that was draining has been told to go, whatever follows.
-pub(in crate::admission) const fn ended(before: &BackendState, now: &BackendState) -> End {
-    match (before, now) {
-        (BackendState::Draining | BackendState::Yielding { .. } | BackendState::Finishing { .. }, _)
-        | (
-            _,
-            BackendState::Recycling { .. }
-            | BackendState::Finishing { .. }
-            | BackendState::Asleep
-            | BackendState::Stopped { .. }
-            | BackendState::Draining,
-        ) => End::Planned,
-        (
-            BackendState::Ready { .. }
-            | BackendState::Restarting { .. }
-            | BackendState::BreakerOpen { .. }
-            | BackendState::Recycling { .. }
-            | BackendState::Asleep
-            | BackendState::Stopped { .. },
-            BackendState::Ready { .. }
-            | BackendState::Yielding { .. }
-            | BackendState::Restarting { .. }
-            | BackendState::BreakerOpen { .. },
-        ) => End::Death,
+/// How this incarnation ended, by what is known `now`: what whoever saw the end of it says; until that is known, what follows.
+/// That it was to go, sooner or later, does not make an end a planned one.
+pub(in crate::admission) fn ended(epoch: u64, now: &Backend) -> End {
+    if let Some(ended) = now.ended.filter(|ended| ended.epoch == epoch) {
+        return ended.how;
+    }
+    match now.state {
+        BackendState::Recycling { .. }
+        | BackendState::Finishing { .. }
+        | BackendState::Asleep
+        | BackendState::Stopped { .. }
+        | BackendState::Draining => End::Planned,
+        BackendState::Ready { .. }
+        | BackendState::Yielding { .. }
+        | BackendState::Restarting { .. }
+        | BackendState::BreakerOpen { .. } => End::Death,
     }
 }
 
@@ -77,9 +67,11 @@ impl Admission {
         self.slots.expire(now);
         let before = std::mem::replace(&mut self.backend, backend);
         let (was, is) = (serving(&before), serving(&self.backend));
-        if was.is_some() && is != was {
+        if let Some(was) = was
+            && is != Some(was)
+        {
             let in_flight = self.slots.forget();
-            match ended(&before.state, &self.backend.state) {
+            match ended(was, &self.backend) {
                 End::Death => self.pace.on_death(now, in_flight),
                 End::Planned => self.pace.on_end(now),
             }

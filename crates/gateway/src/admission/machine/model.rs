@@ -11,6 +11,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::admission::ClientKey;
+use crate::backend::{End, Ended};
 use history::{Happens, News, happens};
 use trust::Trust;
 
@@ -47,6 +48,8 @@ struct Model {
     /// Permits that somebody holds, of whatever incarnation.
     held: Vec<Grant>,
     trust: Trust,
+    /// Whether there is a server that works.
+    serves: bool,
     began: usize,
     ended: usize,
 }
@@ -58,7 +61,7 @@ impl Model {
         let now = Instant::now();
         let max_inflight = NonZeroUsize::new(3).expect("not zero");
         let limits = Limits { max_inflight, max_queue: MAX_QUEUE, stable: STABLE, linger_max: Duration::from_secs(2) };
-        let backend = Backend { epoch: 0, state: BackendState::Asleep };
+        let backend = Backend::new(0, BackendState::Asleep);
         Self {
             machine: Admission::new(limits, backend, now),
             now,
@@ -66,6 +69,7 @@ impl Model {
             flies: BTreeMap::new(),
             held: Vec::new(),
             trust: Trust { max: 3, base: 3, ready: None, seen: false, slow: false, tried: None },
+            serves: false,
             began: 0,
             ended: 0,
         }
@@ -105,7 +109,7 @@ impl Model {
                     self.keep(grant.slot, grace.min(Duration::from_secs(2)));
                 }
             }
-            Happens::Backend(news) => self.news(news, &mut effects),
+            Happens::Backend(news, end) => self.news(news, end, &mut effects),
             Happens::Pass(millis) => return self.pass(Duration::from_millis(millis)),
             Happens::MaxInflight(max) => {
                 let limits = Limits { max_inflight: NonZeroUsize::new(max).expect("not zero"), ..self.machine.limits };
@@ -235,7 +239,7 @@ impl Model {
         }
     }
 
-    fn news(&mut self, news: News, effects: &mut Vec<Effect>) {
+    fn news(&mut self, news: News, end: Option<End>, effects: &mut Vec<Effect>) {
         let before = self.machine.backend.clone();
         let (at, reason) = (|after: u64| self.now + Duration::from_millis(after), std::sync::Arc::from("it fell"));
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 4_000));
@@ -251,16 +255,14 @@ impl Model {
             News::Stopped => (before.epoch, BackendState::Stopped { reason }),
             News::Draining => (before.epoch, BackendState::Draining),
         };
-        let was_ready = matches!(before.state, BackendState::Ready { .. });
-        let told = matches!(
-            before.state,
-            BackendState::Yielding { .. } | BackendState::Finishing { .. } | BackendState::Draining
-        );
-        let served = was_ready || told;
-        let serves = matches!(news, News::Ready | News::ReadyAgain | News::Yielding | News::Finishing | News::Draining);
+        // Whoever has ended is not ready.
+        let end = end.filter(|_| !matches!(news, News::ReadyAgain));
+        let served = self.serves;
+        let up = matches!(news, News::Ready | News::ReadyAgain | News::Yielding | News::Finishing | News::Draining);
+        let serves = up && (end.is_none() || epoch != before.epoch);
         let stays = served && epoch == before.epoch && serves;
         let planned = matches!(news, News::Recycling | News::Asleep | News::Stopped | News::Finishing | News::Draining);
-        let death = was_ready && !stays && !planned;
+        let death = end.map_or(!planned, |end| end == End::Death);
         if served && !stays {
             self.trust.base = self.trust.climbed(self.now);
             if death
@@ -275,7 +277,9 @@ impl Model {
             self.trust.ready = Some(self.now);
             (self.trust.slow, self.trust.tried) = (self.trust.seen, None);
         }
-        self.machine.on_backend(self.now, Backend { epoch, state }, effects);
+        self.serves = serves;
+        let ended = end.map(|how| Ended { epoch: before.epoch, how });
+        self.machine.on_backend(self.now, Backend { epoch, state, ended }, effects);
     }
 
     /// Lets time pass as the shell does: it wakes when the machine asks for it, and at each deadline.
@@ -339,12 +343,12 @@ proptest! {
     #[test]
     fn whatever_happens_the_books_balance_and_nobody_is_cheated(history in proptest::collection::vec(happens(), 1..120)) {
         let mut model = Model::new();
-        model.happens(&Happens::Backend(News::Ready));
+        model.happens(&Happens::Backend(News::Ready, None));
         for what in &history {
             model.happens(what);
         }
         // When it is over: the server is there, and whoever is in ends. All that wait are let in or told, and nothing is left.
-        model.happens(&Happens::Backend(News::Ready));
+        model.happens(&Happens::Backend(News::Ready, None));
         while let Some(grant) = model.held.first().copied() {
             model.happens(&Happens::Finish(0, Outcome::Succeeded));
             prop_assert!(!model.held.contains(&grant));

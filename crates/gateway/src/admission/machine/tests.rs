@@ -5,13 +5,14 @@ use std::num::NonZeroUsize;
 
 use super::*;
 use crate::admission::ClientKey;
+use crate::backend::{End, Ended};
 
 const fn s(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
 fn backend(epoch: u64, state: BackendState) -> Backend {
-    Backend { epoch, state }
+    Backend::new(epoch, state)
 }
 
 fn ready(epoch: u64) -> Backend {
@@ -95,7 +96,8 @@ fn a_server_that_was_told_to_go_is_trusted_as_before() {
     let mut machine = machine(4, now);
     admitted(&mut machine, now);
     admitted(&mut machine, now);
-    for news in [backend(1, BackendState::Draining), restarting(1), ready(2)] {
+    let told = Some(Ended { epoch: 1, how: End::Planned });
+    for news in [backend(1, BackendState::Draining), Backend { ended: told, ..restarting(1) }, ready(2)] {
         machine.on_backend(now, news, &mut Vec::new());
     }
     let shown = machine.snapshot(now);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Life, ServerState};
 use crate::server::diagnosis::Reason;
 use crate::server::failure::ServerFailure;
-use crate::server::view::{ServerPhase, ServerView};
+use crate::server::view::{End, Ended, ServerPhase, ServerView};
 
 impl Drop for ServerState {
     /// Neither an exit nor a stop was the end: the actor has panicked, or was killed.
@@ -26,7 +26,7 @@ impl Drop for ServerState {
             blueprint.view.send_if_modified(|view| {
                 let ours = view.epoch == epoch;
                 if ours {
-                    *view = ServerView::absent(epoch);
+                    view.become_ended(ServerView::absent(epoch), End::ByItself);
                 }
                 ours
             });
@@ -36,6 +36,7 @@ impl Drop for ServerState {
             let ours = view.epoch == epoch;
             if ours {
                 view.phase = ServerPhase::Stopping;
+                view.ended = Some(Ended { epoch, how: End::ByItself });
             }
             ours
         });

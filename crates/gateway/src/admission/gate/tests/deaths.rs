@@ -3,7 +3,7 @@
 use super::*;
 
 fn breaker_open(ready_at: Option<Instant>) -> Backend {
-    Backend { epoch: 1, state: BackendState::BreakerOpen { ready_at, reason: "5 restarts failed".into() } }
+    Backend::new(1, BackendState::BreakerOpen { ready_at, reason: "5 restarts failed".into() })
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use crate::admission::{Outcome, Standing};
+use crate::backend::End;
 
 /// What happens. Indexes are taken modulo what there is.
 #[derive(Debug, Clone)]
@@ -21,7 +22,8 @@ pub(super) enum Happens {
         patience: u64,
         standing: Standing,
     },
-    Backend(News),
+    /// News of the server, and whether it comes with word of how the incarnation before it ended.
+    Backend(News, Option<End>),
     Pass(u64),
     MaxInflight(usize),
 }
@@ -56,6 +58,7 @@ pub(super) fn happens() -> impl Strategy<Value = Happens> {
         1 => Just(News::Stopped),
         1 => Just(News::Draining),
     ];
+    let ends = prop_oneof![2 => Just(None), 1 => Just(Some(End::Death)), 1 => Just(Some(End::Planned))];
     prop_oneof![
         12 => (0_u8..4, 0_u64..90_000, standing())
             .prop_map(|(client, patience, standing)| Happens::Arrive { client, patience, standing }),
@@ -64,7 +67,7 @@ pub(super) fn happens() -> impl Strategy<Value = Happens> {
         2 => (any::<usize>(), 0_u64..3_000).prop_map(|(which, grace)| Happens::Linger(which, grace)),
         3 => (any::<usize>(), 1_u64..90_000, standing())
             .prop_map(|(held, patience, standing)| Happens::Return { held, patience, standing }),
-        4 => news.prop_map(Happens::Backend),
+        4 => (news, ends).prop_map(|(news, end)| Happens::Backend(news, end)),
         3 => (0_u64..3_000).prop_map(Happens::Pass),
         1 => (0_u64..90_000).prop_map(Happens::Pass),
         1 => (1_usize..6).prop_map(Happens::MaxInflight),

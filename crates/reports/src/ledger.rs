@@ -1,8 +1,8 @@
 //! What the recorder remembers: the present life of each server, who is with it, and the cases that are still open.
 //!
 //! ```text
-//!  server.spawned ─▶ Life ──server.exited──▶ Case: open ──a second later──▶ gathered ──▶ settled: written a last time, dropped
-//!                     ▲ samples                ▲ requests' fates, decision, recovery (each makes it news)
+//!  server.spawned ─▶ Life ──server.exited──▶ Case: open ──at once──▶ noted ──a second later──▶ gathered ──▶ settled: written a
+//!                     ▲ samples                ▲ requests' fates, decision, recovery (each makes it news)    last time, dropped
 //! ```
 //!
 //! A case is settled when each of its requests has ended and its server is ready again, or has gone down once more; or when it
@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use mlx_tree_api::{AttemptEnd, BreakerState, Event, Kind, RequestOutcome, Sample};
 
-use self::case::{Case, Ended, shortened};
+use self::case::{Case, Ended, Stage, shortened};
 use self::life::{Attempt, Life};
 use crate::report::{Decision, Fate, Machine, Outcome, Recovery, Report, Way};
 
@@ -165,13 +165,32 @@ impl Ledger {
 
     /// The cases whose servers have to be asked for their last lines: id, lines, incarnation.
     pub(crate) fn ungathered(&self) -> Vec<(String, Lines, u64)> {
-        let cases = self.cases.iter().filter(|case| !case.gathered);
+        self.below(Stage::Gathered)
+    }
+
+    /// The same for those of which nothing is written down.
+    pub(crate) fn unnoted(&self) -> Vec<(String, Lines, u64)> {
+        self.below(Stage::Noted)
+    }
+
+    fn below(&self, stage: Stage) -> Vec<(String, Lines, u64)> {
+        let cases = self.cases.iter().filter(|case| case.stage < stage);
         cases
             .filter_map(|case| {
                 let subject = self.subjects.iter().find(|subject| subject.name == case.report.server)?;
                 Some((case.report.id.clone(), Arc::clone(&subject.lines), case.report.epoch))
             })
             .collect()
+    }
+
+    /// What of a case can be written down at once, with the last lines that are there already. It stays news.
+    pub(crate) fn noted(&mut self, id: &str, lines: Vec<String>) -> Option<Report> {
+        let events: Vec<_> = self.recent.iter().cloned().collect();
+        let case = self.cases.iter_mut().find(|case| case.report.id == id && case.stage == Stage::Open)?;
+        case.stage = Stage::Noted;
+        case.report.last_lines = shortened(lines);
+        case.report.events = events;
+        Some(case.report.clone())
     }
 
     /// What was found out about a case.
@@ -181,16 +200,17 @@ impl Ledger {
         case.report.last_lines = shortened(lines);
         case.report.machine = machine.clone();
         case.report.events = events;
-        case.gathered = true;
+        case.stage = Stage::Gathered;
         case.news = true;
     }
 
     /// What has to be written down now. Cases that are settled are dropped.
     pub(crate) fn take_news(&mut self, now: Duration) -> Vec<Report> {
-        let gathered = self.cases.iter_mut().filter(|case| case.gathered);
+        let gathered = self.cases.iter_mut().filter(|case| case.stage == Stage::Gathered);
         let news = gathered.filter_map(|case| std::mem::take(&mut case.news).then(|| case.report.clone()));
         let reports = news.collect();
-        self.cases.retain(|case| !case.gathered || !case.is_settled() && now.saturating_sub(case.since) < OLD);
+        self.cases
+            .retain(|case| case.stage != Stage::Gathered || !case.is_settled() && now.saturating_sub(case.since) < OLD);
         reports
     }
 
@@ -280,7 +300,7 @@ impl Ledger {
     fn breaker(&mut self, server: &str, state: BreakerState) {
         self.lives.entry(server.to_owned()).or_default().breaker = state;
         self.case_of(server, |case| {
-            if !case.gathered {
+            if case.stage != Stage::Gathered {
                 case.report.breaker.after = state;
             }
         });

@@ -11,7 +11,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::spawn_blocking;
 
 use crate::ledger::{Ledger, News, Subject};
-use crate::report::Machine;
+use crate::report::{Machine, Report};
 use crate::shelf::{Limits, Shelf};
 
 /// So long after an end the last lines have arrived, and what was decided is known.
@@ -47,6 +47,10 @@ impl Recorder {
     /// Begins to record ends of `subjects`, on the runtime that this is called on.
     #[must_use]
     pub fn start(shelf: Shelf, limits: Limits, subjects: Vec<Subject>) -> Arc<Self> {
+        Self::start_with(shelf, limits, subjects, AFTER)
+    }
+
+    fn start_with(shelf: Shelf, limits: Limits, subjects: Vec<Subject>, after: Duration) -> Arc<Self> {
         let (flush, asked) = mpsc::channel(4);
         let shared = Arc::new(Shared {
             ledger: Mutex::new(Ledger::new(subjects)),
@@ -57,7 +61,7 @@ impl Recorder {
             kills: Mutex::new(usage::oom_kills()),
             failing: AtomicBool::new(false),
         });
-        tokio::spawn(write_when_due(Arc::clone(&shared), asked));
+        tokio::spawn(write_when_due(Arc::clone(&shared), asked, after));
         Arc::new(Self { shared, flush })
     }
 
@@ -99,28 +103,43 @@ impl fmt::Debug for Recorder {
     }
 }
 
-async fn write_when_due(shared: Arc<Shared>, mut asked: mpsc::Receiver<oneshot::Sender<()>>) {
+/// Notes ends at once, for mlx-tree itself may be ended in the next moment, and writes all that is news `after` that.
+async fn write_when_due(shared: Arc<Shared>, mut asked: mpsc::Receiver<oneshot::Sender<()>>, after: Duration) {
+    let mut due = None;
     loop {
-        let mut waiting = tokio::select! {
-            () = shared.news.notified() => None,
+        let waiting = tokio::select! {
+            () = shared.news.notified() => {
+                due = due.or_else(|| Some(tokio::time::Instant::now() + after));
+                elsewhere(&shared, Shared::note).await;
+                continue;
+            }
+            () = reached(due) => None,
             ask = asked.recv() => match ask {
                 Some(ask) => Some(ask),
                 None => return,
             },
         };
-        if waiting.is_none() {
-            tokio::select! {
-                () = tokio::time::sleep(AFTER) => {}
-                ask = asked.recv() => waiting = ask,
-            }
-        }
-        let work = Arc::clone(&shared);
-        // Reports are no reason to do anything but go on.
-        let _ = spawn_blocking(move || work.write()).await;
+        due = None;
+        elsewhere(&shared, Shared::write).await;
         if let Some(ask) = waiting {
             let _ = ask.send(());
         }
     }
+}
+
+/// Never, if there is no such moment.
+async fn reached(due: Option<tokio::time::Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Does what blocks where it is in nobody's way.
+async fn elsewhere(shared: &Arc<Shared>, work: fn(&Shared)) {
+    let shared = Arc::clone(shared);
+    // Reports are no reason to do anything but go on.
+    let _ = spawn_blocking(move || work(&shared)).await;
 }
 
 // === impl Shared ===
@@ -128,6 +147,18 @@ async fn write_when_due(shared: Arc<Shared>, mut asked: mpsc::Receiver<oneshot::
 impl Shared {
     fn ledger(&self) -> MutexGuard<'_, Ledger> {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes down what is known of ends that nothing is written of. Blocks.
+    fn note(&self) {
+        let unnoted = self.ledger().unnoted();
+        for (id, lines, epoch) in unnoted {
+            let lines = lines(epoch, LINES);
+            let report = self.ledger().noted(&id, lines);
+            if let Some(report) = report {
+                self.keep(&report);
+            }
+        }
     }
 
     /// Gathers what is missing, and writes what is new. Blocks.
@@ -143,15 +174,19 @@ impl Shared {
         }
         let reports = self.ledger().take_news(self.began.elapsed());
         for report in reports {
-            match self.shelf.keep(&report, self.limits) {
-                Ok(()) => self.failing.store(false, Ordering::Relaxed),
-                Err(error) if self.failing.swap(true, Ordering::Relaxed) => {
-                    tracing::debug!(target: "mlx_tree::reports", id = report.id, %error, "another report is lost");
-                }
-                Err(error) => {
-                    let why = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
-                    tracing::warn!(target: "mlx_tree::reports", id = report.id, why, "{error}: a report is lost");
-                }
+            self.keep(&report);
+        }
+    }
+
+    fn keep(&self, report: &Report) {
+        match self.shelf.keep(report, self.limits) {
+            Ok(()) => self.failing.store(false, Ordering::Relaxed),
+            Err(error) if self.failing.swap(true, Ordering::Relaxed) => {
+                tracing::debug!(target: "mlx_tree::reports", id = report.id, %error, "another report is lost");
+            }
+            Err(error) => {
+                let why = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+                tracing::warn!(target: "mlx_tree::reports", id = report.id, why, "{error}: a report is lost");
             }
         }
     }
@@ -173,5 +208,67 @@ fn look_at_machine(oom_kills: Option<u64>) -> Machine {
         memory_available: memory.and_then(|memory| memory.available),
         memory_limit: machine::memory_limit(),
         oom_kills,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::Outcome;
+    use mlx_tree_api::{AttemptEnd, Kind};
+
+    /// Longer than any test runs.
+    const NEVER: Duration = Duration::from_secs(3600);
+
+    fn event(seq: u64, kind: Kind) -> Event {
+        Event { seq, at: format!("2026-01-01T00:00:{seq:02}Z"), child: "server".to_owned(), epoch: 1, kind }
+    }
+
+    fn down() -> Kind {
+        let (reason, message) = ("killed".to_owned(), "signal SIGKILL (9)".to_owned());
+        Kind::ServerExited { reason, code: None, signal: Some(9), message, cause: None }
+    }
+
+    #[tokio::test]
+    async fn an_end_is_written_down_at_once_and_completed_in_its_place() {
+        let state = tempfile::tempdir().expect("a directory");
+        let shelf = Shelf::open(state.path()).expect("a shelf");
+        let subject = Subject {
+            child: "server".to_owned(),
+            name: "server".to_owned(),
+            kind: "mlx_lm".to_owned(),
+            model: "m".to_owned(),
+            lines: Arc::new(|_, _| vec!["its last words".to_owned()]),
+        };
+        let limits = Limits { keep: 10, max_bytes: 1 << 20 };
+        let recorder = Recorder::start_with(shelf.clone(), limits, vec![subject], NEVER);
+        let (server, request) = ("server", "r");
+        recorder.event(&event(1, Kind::ServerSpawned { pid: 7, url: String::new() }));
+        recorder.sample(&Sample::AttemptBegan { server, epoch: 1, request });
+        recorder.event(&event(2, down()));
+        let first = loop {
+            let (reports, unreadable) = shelf.read().expect("listed");
+            assert!(unreadable.is_empty(), "whole or not there: {unreadable:?}");
+            match &reports[..] {
+                [report] => break report.clone(),
+                [] => tokio::time::sleep(Duration::from_millis(5)).await,
+                more => panic!("{more:?}"),
+            }
+        };
+        assert_eq!((first.pid, first.reason.as_str()), (Some(7), "killed"));
+        assert_eq!(first.last_lines, ["its last words"]);
+        assert_eq!(first.events.len(), 2, "what led to it: {:?}", first.events);
+        assert_eq!(first.requests[0].outcome, Outcome::Open, "nobody knows yet");
+        assert_eq!(first.machine, Machine::default(), "how the machine is a moment later, nobody knows yet");
+
+        recorder.event(&event(3, Kind::RestartGranted { consecutive: 1 }));
+        recorder.sample(&Sample::AttemptBegan { server, epoch: 2, request });
+        recorder.sample(&Sample::AttemptEnded { server, epoch: 2, request, end: AttemptEnd::Answered });
+        recorder.flush().await;
+        let (reports, _) = shelf.read().expect("listed");
+        let [whole] = &reports[..] else { panic!("one end, one report: {reports:?}") };
+        assert_eq!(whole.id, first.id);
+        assert!(whole.decision.is_some() && whole.requests[0].outcome == Outcome::Answered, "{whole:?}");
+        assert_ne!(whole.machine, Machine::default());
     }
 }

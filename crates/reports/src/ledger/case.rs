@@ -26,9 +26,20 @@ pub(super) struct Case {
     pub(super) since: Duration,
     /// Whether there is something that has not been written down.
     pub(super) news: bool,
-    pub(super) gathered: bool,
+    pub(super) stage: Stage,
     /// Whether the same server has gone down again, so that its recovery is another case's.
     pub(super) superseded: bool,
+}
+
+/// How far it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Stage {
+    /// Nothing of it is written down.
+    Open,
+    /// What was known at once is.
+    Noted,
+    /// What shows only a moment later is known too.
+    Gathered,
 }
 
 // === impl Case ===
@@ -71,7 +82,7 @@ impl Case {
             events: Vec::new(),
             mlx_tree: env!("CARGO_PKG_VERSION").to_owned(),
         };
-        Self { report, since: now, news: true, gathered: false, superseded: false }
+        Self { report, since: now, news: true, stage: Stage::Open, superseded: false }
     }
 
     pub(super) fn decide(&mut self, decision: Decision) {

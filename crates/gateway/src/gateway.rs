@@ -253,9 +253,9 @@ impl Service for Gateway {
     }
 }
 
-/// Second attempts for all that one end of the server cuts off, and for a fifth of what comes otherwise.
+/// Second attempts for all that one end of the server cuts off, and beyond that for a fifth of what comes.
 fn budget(max_inflight: NonZeroUsize) -> BudgetLimits {
-    BudgetLimits { least: u32::try_from(max_inflight.get()).unwrap_or(u32::MAX), ..BudgetLimits::default() }
+    BudgetLimits { free: u32::try_from(max_inflight.get()).unwrap_or(u32::MAX), ..BudgetLimits::default() }
 }
 
 fn way(path: &str) -> Way<'_> {

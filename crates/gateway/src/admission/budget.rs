@@ -1,4 +1,4 @@
-//! How many attempts may be second ones: a share of the recent requests.
+//! How many attempts may be second ones: a few, and a share of the recent requests.
 
 use std::time::Duration;
 
@@ -12,8 +12,9 @@ const PARTS: usize = 10;
 pub struct BudgetLimits {
     /// Second attempts for each hundred requests.
     pub percent: u32,
-    /// Second attempts that are always granted within a window.
-    pub least: u32,
+    /// Second attempts within a window that no request has to come for. They are on top of the share: had it to make up for them
+    /// first, one death would leave nothing for the next.
+    pub free: u32,
     /// What is recent.
     pub window: Duration,
 }
@@ -48,7 +49,7 @@ pub enum Retry {
 
 impl Default for BudgetLimits {
     fn default() -> Self {
-        Self { percent: 20, least: 1, window: Duration::from_secs(60) }
+        Self { percent: 20, free: 1, window: Duration::from_secs(60) }
     }
 }
 
@@ -79,7 +80,7 @@ impl RetryBudget {
             .iter()
             .fold((0, 0), |(requests, retries), part| (requests + part.requests, retries + part.retries));
         let share = requests.saturating_mul(u64::from(self.limits.percent)) / 100;
-        if retries >= share.max(u64::from(self.limits.least)) {
+        if retries >= share.saturating_add(u64::from(self.limits.free)) {
             return Retry::Spent;
         }
         self.part(now).retries += 1;
@@ -119,17 +120,28 @@ mod tests {
         let now = Instant::now();
         assert_eq!(spend(&mut budget, now, 3), 1);
         budget.on_request(now);
-        assert_eq!(spend(&mut budget, now, 3), 0, "twenty percent of one is less than the one that was granted");
+        assert_eq!(spend(&mut budget, now, 3), 0, "a fifth of one request is no attempt");
     }
 
     #[test]
-    fn a_fifth_of_the_recent_requests_may_be_tried_again() {
+    fn a_death_that_is_replayed_whole_leaves_the_share_to_the_next_one() {
+        let mut budget = RetryBudget::new(BudgetLimits { free: 4, ..BudgetLimits::default() });
+        let start = Instant::now();
+        // Eight clients ask something that takes long. Four of them are at the server when it goes down.
+        (0..8).for_each(|_| budget.on_request(start));
+        assert_eq!(spend(&mut budget, start + Duration::from_secs(2), 4), 4);
+        // One at a time from then on; the next is at the server when that goes down again, and was sent nowhere before.
+        assert_eq!(spend(&mut budget, start + Duration::from_secs(9), 2), 1, "a fifth of eight");
+    }
+
+    #[test]
+    fn a_fifth_of_the_recent_requests_may_be_tried_again_and_one_more() {
         let mut budget = RetryBudget::new(BudgetLimits::default());
         let start = Instant::now();
         for tenth in 0..200 {
             budget.on_request(start + Duration::from_millis(100 * tenth));
         }
-        assert_eq!(spend(&mut budget, start + Duration::from_secs(20), 100), 40);
+        assert_eq!(spend(&mut budget, start + Duration::from_secs(20), 100), 1 + 40);
     }
 
     #[test]
@@ -137,11 +149,11 @@ mod tests {
         let mut budget = RetryBudget::new(BudgetLimits::default());
         let start = Instant::now();
         (0..100).for_each(|_| budget.on_request(start));
-        assert_eq!(spend(&mut budget, start, 100), 20);
+        assert_eq!(spend(&mut budget, start, 100), 1 + 20);
         let later = start + Duration::from_secs(60);
         assert_eq!(spend(&mut budget, later, 100), 1, "neither the requests nor the attempts");
         let much_later = start + Duration::from_secs(60 * 60 * 24 * 365);
         (0..10).for_each(|_| budget.on_request(much_later));
-        assert_eq!(spend(&mut budget, much_later, 100), 2);
+        assert_eq!(spend(&mut budget, much_later, 100), 1 + 2);
     }
 }

@@ -40,6 +40,8 @@ struct Connections {
     core: Arc<Core>,
     tasks: JoinSet<()>,
     links: HashMap<task::Id, (AbortHandle, Arc<Link>)>,
+    /// Those that were given up and have not let go of their descriptors yet.
+    leaving: usize,
     intake: Intake,
 }
 
@@ -93,7 +95,7 @@ pub(super) async fn run<A: Acceptor>(core: Arc<Core>, acceptor: A, mut stop: wat
 
 impl Connections {
     fn new(core: Arc<Core>) -> Self {
-        Self { core, tasks: JoinSet::new(), links: HashMap::new(), intake: Intake::default() }
+        Self { core, tasks: JoinSet::new(), links: HashMap::new(), leaving: 0, intake: Intake::default() }
     }
 
     fn admit(&mut self, stream: TcpStream, peer: SocketAddr) {
@@ -129,6 +131,7 @@ impl Connections {
             Some((task, link)) if link.evict(which) == Taken::Yes => {
                 task.abort();
                 self.links.remove(&id);
+                self.leaving += 1;
                 Evicted::One
             }
             Some(_) | None => Evicted::None,
@@ -145,7 +148,9 @@ impl Connections {
                 error.id()
             }
         };
-        self.links.remove(&id);
+        if self.links.remove(&id).is_none() {
+            self.leaving = self.leaving.saturating_sub(1);
+        }
         self.core.signals.free();
         // It has given back what accepting may have failed for.
         self.intake.resting = None;
@@ -162,7 +167,9 @@ impl Connections {
                     tracing::warn!(%error, ?kind, "accept.failed");
                     self.intake.complained = Some(now);
                 }
-                for _ in 0..SPARE {
+                // Those that are on their way count. Otherwise each failure until they have gone would take as many again, at last
+                // also of those that have just come, and whose requests nobody has read yet.
+                for _ in self.leaving..SPARE {
                     self.evict();
                 }
                 self.intake.resting = Some(now + self.core.terms.now().limits.accept_pause);
@@ -200,3 +207,6 @@ impl Intake {
         acceptor.accept().await
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,6 +13,8 @@ enum Rule {
     Whole(i64, i64),
     /// Any number within these.
     Real(f64, f64),
+    /// 0 for none at all, or within these.
+    Factor(f64, f64),
     /// Within these, and with a decimal point: the server refuses the whole numbers 0 and 1 here.
     Pointed(f64, f64),
 }
@@ -20,6 +22,10 @@ enum Rule {
 /// MLX takes a Python integer for 64 bits. One beyond them is an exception in the generation thread, which ends it. Floating
 /// point numbers of that size mean nothing either.
 const WIDE: f64 = 9.2e18;
+
+/// Logits are divided by the penalty, in 32 bits. By next to nothing they become infinite, and log probabilities `NaN`, which is no
+/// JSON; this is far from that also for a logit with the largest bias, 10^30.
+const SLIGHT: f64 = 1e-6;
 
 /// Indices are 32 bits wide in MLX: a slice further back than that is an exception in the generation thread.
 const BACK: i64 = i32::MAX as i64;
@@ -34,7 +40,7 @@ const RULES: [(&str, Rule); 17] = [
     ("top_p", Rule::Real(0.0, 1.0)),
     ("top_k", Rule::Whole(0, i64::MAX)),
     ("min_p", Rule::Real(0.0, 1.0)),
-    ("repetition_penalty", Rule::Real(0.0, WIDE)),
+    ("repetition_penalty", Rule::Factor(SLIGHT, WIDE)),
     ("repetition_context_size", Rule::Whole(0, BACK)),
     ("presence_penalty", Rule::Real(-WIDE, WIDE)),
     ("presence_context_size", Rule::Whole(0, BACK)),
@@ -100,7 +106,7 @@ impl Rule {
     fn check(self, value: &Value) -> Result<(), String> {
         let what = match self {
             Self::Whole(..) => "a whole number",
-            Self::Real(..) => "a number",
+            Self::Real(..) | Self::Factor(..) => "a number",
             Self::Pointed(..) => "a number with a decimal point",
         };
         let Value::Number(number) = value else {
@@ -114,6 +120,8 @@ impl Rule {
                 None => Err(format!("it is {what}, not {}", kind(value))),
             },
             Self::Real(least, most) => within(number, least, most),
+            Self::Factor(..) if number.as_f64() == Some(0.0) => Ok(()),
+            Self::Factor(least, most) => within(number, least, most).map_err(|why| format!("{why}, or 0 for none")),
             Self::Pointed(least, most) if number.is_f64() => within(number, least, most),
             Self::Pointed(..) => Err(format!("it is {what} (0.0, not 0)")),
         }

@@ -45,6 +45,17 @@ fn numbers_that_end_the_generation_thread_are_refused() {
 }
 
 #[test]
+fn a_penalty_that_makes_numbers_that_are_none_is_refused_and_none_at_all_is_not() {
+    for value in [5e-324, 1e-45, 1e-38, 1e-30, 9e-7] {
+        let refusal = refused(completion(&json!({"repetition_penalty": value})), "repetition_penalty", &json!(value));
+        assert!(refusal.message.contains("from 0.000001 to") && refusal.message.contains("0 for none"), "{refusal:?}");
+    }
+    for value in [json!(0), json!(0.0), json!(-0.0), json!(1e-6), json!(0.5), json!(1), json!(1.1), json!(9e18)] {
+        completion(&json!({"repetition_penalty": value})).expect("it is answered well");
+    }
+}
+
+#[test]
 fn a_top_k_beyond_the_vocabulary_is_refused_where_it_would_be_looked_at() {
     for value in [448_u64, 449, 32_000, 1 << 31, u64::MAX] {
         refused(completion(&json!({"temperature": 1.0, "top_k": value})), "top_k", &json!(value));

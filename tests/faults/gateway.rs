@@ -183,7 +183,7 @@ async fn f63_a_restart_under_one_request_with_twenty_behind_it_answers_them_all_
     );
     let stats = tree.stats().await;
     assert_eq!(count(&stats, "requests"), 22, "the canary, the first once more, and each of the twenty once: {stats}");
-    assert_eq!(count(&stats, "max_in_flight"), 1);
+    assert_eq!(count(&stats, "max_chats_in_flight"), 1);
     tree.balanced().await;
     tree.stop().await;
 }

@@ -58,7 +58,7 @@ async fn f50_the_place_of_one_who_has_left_is_given_to_nobody_before_the_server_
         next.answer().await.whole();
         stands_at(&tree, "aborted", u64::try_from(number + 1).expect("few")).await;
     }
-    assert_eq!(count(&tree.stats().await, "max_in_flight"), 1);
+    assert_eq!(count(&tree.stats().await, "max_chats_in_flight"), 1);
     tree.balanced().await;
     tree.stop().await;
 }
@@ -105,7 +105,7 @@ async fn f61_of_a_hundred_and_twenty_eight_at_once_four_are_at_the_server_sixty_
         answers.next().await.expect("there are more").whole();
     }
     let stats = tree.stats().await;
-    assert_eq!((count(&stats, "max_in_flight"), count(&stats, "requests")), (4, 69), "{stats}");
+    assert_eq!((count(&stats, "max_chats_in_flight"), count(&stats, "requests")), (4, 69), "{stats}");
     assert_eq!(tree.status().await.restart_count, 0);
     tree.balanced().await;
     tree.stop().await;
@@ -143,7 +143,7 @@ async fn f62_clients_that_come_again_at_once_cost_the_server_nothing_and_are_all
     });
     assert!(refused.iter().sum::<u64>() > 0 && most <= 4, "refused {refused:?}, at most {most} waited");
     let stats = tree.stats().await;
-    assert_eq!((count(&stats, "requests"), count(&stats, "max_in_flight")), (CLIENTS + 1, 2), "{stats}");
+    assert_eq!((count(&stats, "requests"), count(&stats, "max_chats_in_flight")), (CLIENTS + 1, 2), "{stats}");
     tree.balanced().await;
     gateway.ask(&plain("after the storm")).await.whole();
     tree.stop().await;
@@ -262,6 +262,6 @@ async fn f67_the_permits_of_dead_servers_count_no_more_and_the_limit_climbs_back
     stands_at(&tree, "in_flight", 4).await;
     drop(streams);
     tree.balanced().await;
-    assert_eq!(count(&tree.stats().await, "max_in_flight"), 4);
+    assert_eq!(count(&tree.stats().await, "max_chats_in_flight"), 4);
     tree.stop().await;
 }

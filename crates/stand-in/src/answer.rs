@@ -67,13 +67,12 @@ pub(crate) fn complete(
     let cut = match job.delivery {
         Delivery::Stream { usage } => {
             connection.write_all(&head_bytes)?;
-            stream(world, job, usage, &faults, &mut connection)
+            stream(world, job, usage, &faults, in_flight, &mut connection)
         }
-        Delivery::Whole => whole(world, job, &faults, head, &mut connection),
+        Delivery::Whole => whole(world, job, &faults, head, in_flight, &mut connection),
     };
-    drop(in_flight);
     match cut {
-        Ok(()) => world.served(),
+        Ok(()) => {}
         Err(Cut::Left) => world.aborted(),
         Err(Cut::Close) => handler::close(connection, &options.network),
     }
@@ -123,7 +122,14 @@ fn stay_silent(options: &Options, silence: Silence, connection: &mut TcpStream) 
     }
 }
 
-fn whole(world: &World, job: &Job, faults: &Faults, head: Head, connection: &mut TcpStream) -> Result<(), Cut> {
+fn whole(
+    world: &World,
+    job: &Job,
+    faults: &Faults,
+    head: Head,
+    in_flight: InFlight<'_>,
+    connection: &mut TcpStream,
+) -> Result<(), Cut> {
     let prompt_tokens = babble::prompt_tokens(&job.prompt);
     let mut text = String::new();
     let tokens = generate::tokens(
@@ -149,13 +155,21 @@ fn whole(world: &World, job: &Job, faults: &Faults, head: Head, connection: &mut
         (false, false) => job.answer(&text, tokens.finish, prompt_tokens, tokens.count),
     };
     let length = i64::try_from(body.len()).unwrap_or(i64::MAX).saturating_add(faults.http.length_off);
+    in_flight.served();
     let sent = head.with("Content-Length", &length.to_string()).send(connection, body.as_bytes());
     // It ran to its end all the same.
     drop(sent);
     Ok(())
 }
 
-fn stream(world: &World, job: &Job, usage: Usage, faults: &Faults, connection: &mut TcpStream) -> Result<(), Cut> {
+fn stream(
+    world: &World,
+    job: &Job,
+    usage: Usage,
+    faults: &Faults,
+    in_flight: InFlight<'_>,
+    connection: &mut TcpStream,
+) -> Result<(), Cut> {
     let wire = &faults.stream;
     let (script, quote): (Script, fn(&str) -> String) = match wire.split_utf8 {
         true => (Script::BeyondAscii, |text| format!("\"{text}\"")),
@@ -194,12 +208,14 @@ fn stream(world: &World, job: &Job, usage: Usage, faults: &Faults, connection: &
         Ok(())
     })?;
     if wire.no_finish {
+        in_flight.served();
         return Ok(());
     }
     send(&job.last_event(tokens.finish))?;
     if usage == Usage::Included {
         send(&job.usage_event(babble::prompt_tokens(&job.prompt), tokens.count))?;
     }
+    in_flight.served();
     if wire.no_done {
         return Ok(());
     }

@@ -156,14 +156,6 @@ impl World {
         self.lock().last_request.clone()
     }
 
-    pub(crate) fn served(&self) {
-        let mut state = self.lock();
-        state.stats.served += 1;
-        if self.options.generation.ends_after == Some(state.stats.served) {
-            state.generation = Generation::Ended;
-        }
-    }
-
     pub(crate) fn aborted(&self) {
         self.lock().stats.aborted += 1;
     }
@@ -224,6 +216,19 @@ pub(crate) fn sleep_forever() -> ! {
 }
 
 // === impl InFlight ===
+
+impl InFlight<'_> {
+    /// It ran to its end. Said before the last of the answer is written: whoever has read that may send the next request at once,
+    /// and that one is not beside this one.
+    pub(crate) fn served(self) {
+        let mut state = self.world.lock();
+        state.stats.served += 1;
+        if self.world.options.generation.ends_after == Some(state.stats.served) {
+            state.generation = Generation::Ended;
+        }
+        drop(state);
+    }
+}
 
 impl Drop for InFlight<'_> {
     fn drop(&mut self) {

@@ -47,7 +47,7 @@ async fn f54_a_connection_that_ends_before_an_answer_is_an_error_and_no_replay_a
         let (one, two) = tokio::join!(gateway.ask(&plain), gateway.ask(&streamed));
         one.refused(502, "bad_upstream_response");
         two.refused(502, "bad_upstream_response");
-        assert_eq!(support::gateway::count(&tree.stats().await, "requests"), 3, "the canary and these, {flags:?}");
+        assert_eq!(support::gateway::count(&tree.stats().await, "chats"), 2, "these, {flags:?}");
         gateway.ask(&plain).await.whole();
         unmoved(tree).await;
     }

@@ -27,7 +27,7 @@ async fn f3_a_request_whose_server_dies_before_its_first_byte_is_replayed_and_it
         let answer = tree.gateway().await.ask(&body).await;
         assert_eq!((answer.whole(), answer.attempts()), (whole, 2), "{}", tree.log());
         assert!(answer.number("x-mlx-tree-queue-ms") > 0, "it has waited for the restart");
-        assert_eq!(count(&tree.stats().await, "requests"), 2, "the canary, and one replay");
+        assert_eq!(count(&tree.stats().await, "chats"), 1, "one replay");
         assert_eq!(tree.status().await.restart_count, 1);
         tree.balanced().await;
         tree.stop().await;
@@ -42,7 +42,7 @@ async fn f4_a_sampled_stream_that_is_cut_ends_with_an_error_and_no_end_that_look
     let answer = gateway.ask(&sampled("three")).await;
     assert_eq!(answer.cut("backend_crashed").split(' ').count(), 5, "what has arrived is the client's");
     tree.ready(2).await;
-    assert_eq!(count(&tree.stats().await, "requests"), 1, "nothing but the canary: it is not generated again");
+    assert_eq!(count(&tree.stats().await, "chats"), 0, "it is not generated again");
     gateway.ask(&sampled("three")).await.whole();
     tree.balanced().await;
     tree.stop().await;
@@ -182,7 +182,7 @@ async fn f63_a_restart_under_one_request_with_twenty_behind_it_answers_them_all_
         "first come, first served: {waits:?}"
     );
     let stats = tree.stats().await;
-    assert_eq!(count(&stats, "requests"), 22, "the canary, the first once more, and each of the twenty once: {stats}");
+    assert_eq!(count(&stats, "chats"), 21, "the first once more, and each of the twenty once: {stats}");
     assert_eq!(count(&stats, "max_chats_in_flight"), 1);
     tree.balanced().await;
     tree.stop().await;

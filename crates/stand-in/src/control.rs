@@ -64,10 +64,11 @@ fn death_of(verb: &str) -> Death {
 fn stats(world: &World) -> String {
     let stats = world.stats();
     format!(
-        "{{\"pid\": {}, \"requests\": {}, \"served\": {}, \"aborted\": {}, \"in_flight\": {}, \"max_in_flight\": {}, \
+        "{{\"pid\": {}, \"requests\": {}, \"chats\": {}, \"served\": {}, \"aborted\": {}, \"in_flight\": {}, \"max_in_flight\": {}, \
          \"max_chats_in_flight\": {}, \"tokens\": {}, \"health\": {}, \"connections\": {}}}",
         std::process::id(),
         stats.requests,
+        stats.chats,
         stats.served,
         stats.aborted,
         stats.in_flight,

@@ -25,6 +25,8 @@ pub struct Stats {
     pub in_flight: u64,
     /// The most there were at once.
     pub max_in_flight: u64,
+    /// Of the requests, the chats.
+    pub chats: u64,
     /// Of those in flight, the chats. A canary is a plain completion, and one whose asker has left still counts while
     /// generation stands still; whoever asks what a gateway let through asks this.
     pub chats_in_flight: u64,
@@ -136,6 +138,7 @@ impl World {
         state.stats.max_in_flight = state.stats.max_in_flight.max(state.stats.in_flight);
         let chat = Kind::of(path) == Kind::Chat;
         if chat {
+            state.stats.chats += 1;
             state.stats.chats_in_flight += 1;
             state.stats.max_chats_in_flight = state.stats.max_chats_in_flight.max(state.stats.chats_in_flight);
         }

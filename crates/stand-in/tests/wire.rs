@@ -211,7 +211,10 @@ fn the_control_routes_exist_only_when_asked_for() {
     let server = server("--control");
     post(server.address(), CHAT, &chat("hello", "")).unwrap();
     let stats = get(server.address(), "/_fake/stats").unwrap();
-    assert!(stats.contains("\"requests\": 1, \"served\": 1, \"aborted\": 0, \"in_flight\": 0"), "{stats}");
+    assert!(
+        stats.contains("\"requests\": 1, \"chats\": 1, \"served\": 1, \"aborted\": 0, \"in_flight\": 0"),
+        "{stats}"
+    );
     let last = get(server.address(), "/_fake/last-request").unwrap();
     assert!(last.ends_with(&chat("hello", "")) && last.contains("POST /v1/chat/completions\n"), "{last}");
 

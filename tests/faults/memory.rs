@@ -3,6 +3,7 @@
 
 use crate::support::Setup;
 use crate::support::gateway::{plain, sampled};
+use crate::support::wire::Standstill;
 use mlx_tree_api::{BreakerState, Phase};
 
 /// What each completion of a stand-in that leaks keeps.
@@ -27,17 +28,20 @@ async fn a_server_above_its_soft_limit_is_restarted_when_it_is_idle_and_no_reque
 
 #[tokio::test]
 async fn one_that_is_never_idle_is_drained_when_patience_is_over() {
-    let tree = Setup::demo(&["--leak", LEAK, "--tps", "20", "--answer-tokens", "80"])
+    let tree = Setup::demo(&["--control", "--leak", LEAK, "--tps", "20"])
         .set("server.memory_soft_limit", "100MiB")
         .set("memory.soft_patience", "500ms")
         .start();
     tree.ready(1).await;
     let gateway = tree.gateway().await;
+    let standstill = Standstill::of(&tree).await;
     let calls =
         [gateway.send(&sampled("one")).await, gateway.send(&sampled("two")).await, gateway.send(&plain("three")).await];
     let status = tree.until("draining", |it| it.phase == Phase::Draining).await;
     assert!(status.reason.is_some_and(|reason| reason.contains("soft limit")));
     let waits = gateway.send(&plain("four")).await;
+    tree.gateway_until("waiting", |it| (it.in_flight, it.queued) == (3, 1)).await;
+    standstill.end().await;
     for call in calls {
         call.answer().await.whole();
     }
@@ -49,11 +53,13 @@ async fn one_that_is_never_idle_is_drained_when_patience_is_over() {
 
 #[tokio::test]
 async fn one_above_its_hard_limit_is_ended_and_only_the_request_that_did_it_is_refused() {
-    let tree = Setup::demo(&["--leak", "268435456", "--only-with", "huge", "--prefill", "2500ms"])
+    // Neither ends by itself before the memory has been looked at, however long that takes.
+    let tree = Setup::demo(&["--control", "--leak", "268435456", "--only-with", "huge", "--stall-after", "1"])
         .set("server.memory_hard_limit", "150MiB")
         .start();
     tree.ready(1).await;
     let gateway = tree.gateway().await;
+    let _until_its_end = Standstill::of(&tree).await;
     let innocent = gateway.send(&plain("small")).await;
     tree.gateway_until("working", |it| it.in_flight == 1).await;
     let guilty = gateway.send(&plain("huge")).await;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::support::gateway::{Address, eventually, plain, sampled, streamed};
+use crate::support::wire::Standstill;
 use crate::support::{Instance, PATIENCE, PROGRAM, Setup, gone, send};
 use mlx_tree::stand_in::{OllamaOptions, OllamaServer};
 use mlx_tree_api::{Phase, Status};
@@ -124,11 +125,12 @@ async fn f44_a_file_that_was_demanded_and_is_gone_or_must_not_be_read_is_told_an
 
 #[tokio::test]
 async fn f45_other_limits_of_the_gateway_touch_no_process_and_nothing_in_flight() {
-    let tree = demo("[gateway]\nmax_inflight = 1\n", &["--tps", "20", "--answer-tokens", "20"]).start();
+    let tree = demo("[gateway]\nmax_inflight = 1\n", &["--control", "--tps", "20"]).start();
     let before = life(&tree.ready(1).await);
     let gateway = tree.gateway().await;
     let mut stream = gateway.send(&sampled("slow")).await;
     stream.event().await.expect("it streams");
+    let standstill = Standstill::of(&tree).await;
     let waiting = [gateway.send(&plain("one")).await, gateway.send(&streamed("two")).await];
     tree.gateway_until("one in, two waiting", |it| (it.in_flight, it.queued) == (1, 2)).await;
     write(tree.home(), "[gateway]\nmax_inflight = 3\nmax_queue = 0\nhold_budget = \"5s\"\nmax_body = \"1KiB\"\n");
@@ -137,6 +139,7 @@ async fn f45_other_limits_of_the_gateway_touch_no_process_and_nothing_in_flight(
     tree.told(&["Configuration changed", "gateway.max_inflight: 1 → 3 (live)"]).await;
     tree.gateway_until("all three in", |it| (it.in_flight, it.queued) == (3, 0)).await;
     gateway.ask(&plain(&"long ".repeat(500))).await.refused(413, "body_too_large");
+    standstill.end().await;
     stream.answer().await.whole();
     for call in waiting {
         call.answer().await.whole();
@@ -245,7 +248,7 @@ async fn live_numbers_hold_for_the_next_failure() {
 
 #[tokio::test]
 async fn hangups_while_it_starts_are_one_reload_and_while_it_ends_are_none() {
-    let mut tree = demo("", &["--load", "700ms", "--tps", "20", "--answer-tokens", "20"]).start();
+    let mut tree = demo("", &["--control", "--load", "700ms", "--tps", "20"]).start();
     tree.until("starting", |it| it.phase == Phase::Loading || it.phase == Phase::Starting).await;
     write(tree.home(), "[gateway]\nmax_queue = 5\n");
     for _ in 0..50 {
@@ -257,12 +260,14 @@ async fn hangups_while_it_starts_are_one_reload_and_while_it_ends_are_none() {
     let gateway = tree.gateway().await;
     let mut stream = gateway.send(&sampled("slow")).await;
     stream.event().await.expect("it streams");
+    let standstill = Standstill::of(&tree).await;
     let reloads = tree.log().matches("Configuration ").count();
     assert!(reloads < 25, "{reloads} of 50 that came at once");
     tree.signal(Signal::SIGTERM);
     tree.told(&["[GATEWAY]", "finish"]).await;
     write(tree.home(), "[server]\nargs = [\"--answer-tokens\", \"3\"]\n");
     tree.signal(Signal::SIGHUP);
+    standstill.end().await;
     stream.answer().await.whole();
     assert_eq!(tree.ended().await.code(), Some(0), "{}", tree.log());
 }

@@ -7,6 +7,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::support::gateway::{count, eventually};
 use crate::support::{Instance, Setup, processes, wire};
 use mlx_tree_api::{BreakerState, Phase, ServerState, Status};
 use mlx_tree_control::Verb;
@@ -93,17 +94,15 @@ async fn f14_a_start_that_takes_too_long_is_ended_and_counts_as_a_failed_start()
 
 #[tokio::test]
 async fn f15_a_health_check_that_answers_before_the_model_is_loaded_does_not_make_it_ready() {
-    let tree = Setup::demo(&["--load", "2s"]).start();
+    let tree = Setup::demo(&["--load", "inf", "--control"]).start();
     let url = tree.url().await;
-    let answer = loop {
-        match wire::ask(&url, "GET", "/health", "").await {
-            Some(answer) => break answer,
-            None => tokio::time::sleep(Duration::from_millis(20)).await,
-        }
-    };
+    let health = async || wire::ask(&url, "GET", "/health", "").await;
+    eventually("listening", || async { health().await.is_some() }).await;
+    // A token is asked for when the health check was good, and is never made.
+    eventually("asked for a token", || async { count(&tree.stats().await, "requests") == 1 }).await;
+    let answer = health().await.expect("it listens");
     assert!(answer.contains(" 200 "), "{answer}");
     assert_eq!(tree.status().await.phase, Phase::Loading);
-    tree.ready(1).await;
     tree.stop().await;
 }
 

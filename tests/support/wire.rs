@@ -6,6 +6,28 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use super::Instance;
+
+/// A stand-in, started with `--control`, that generates nothing for now: what is in flight stays so, however long a test takes to
+/// look at it.
+pub struct Standstill(String);
+
+// === impl Standstill ===
+
+impl Standstill {
+    /// Begins one. A stream that has been read from is in the middle of its answer.
+    pub async fn of(tree: &Instance) -> Self {
+        let url = tree.url().await;
+        steer(&url, "kill-generation").await;
+        Self(url)
+    }
+
+    /// It goes on where it was.
+    pub async fn end(self) {
+        steer(&self.0, "revive-generation").await;
+    }
+}
+
 /// Sends one request to the server at `url` (`http://127.0.0.1:1234`) and answers the whole response as text; nothing if
 /// the server is not there, or goes away before it has answered.
 pub async fn ask(url: &str, method: &str, path: &str, body: &str) -> Option<String> {

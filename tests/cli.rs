@@ -228,6 +228,34 @@ async fn verbs_say_what_they_have_done_or_why_not() {
 }
 
 #[tokio::test]
+async fn a_file_that_is_broken_by_now_takes_a_running_mlx_tree_from_nobody() {
+    let tree = Setup::demo(&[]).start();
+    tree.ready(1).await;
+    let file = tree.home().join("mine.toml");
+    fs::write(&file, "[log]\nlanguage = \"ru\"\n[server]\nprot = 1\n").expect("the file is written");
+    let file = file.to_str().expect("utf-8");
+    for word in ["status", "events", "logs", "token", "why"] {
+        let (status, told, note) = tree.command(&[word, "--config", file]);
+        assert!(status.success() && (word == "logs" || !told.is_empty()), "{word}: {note}");
+        let russian = "примечание: конфигурация непригодна, но работающий mlx-tree всё равно опрошен";
+        assert!(note.contains(russian), "in the language that the rest of the file names: {note}");
+    }
+    let (status, _, error) = tree.command(&["check", "--config", file]);
+    assert!(status.code() == Some(78) && error.starts_with("ошибка: "), "{error}");
+    let (status, said, _) = tree.command(&["stop", "--config", file]);
+    assert!(status.success() && tree.status().await.phase == Phase::Stopped, "{said}");
+    tree.stop().await;
+}
+
+#[test]
+fn a_command_of_commands_alone_says_which_there_are() {
+    for command in ["service", "notify"] {
+        let shown = typed(&[command]).shown();
+        assert!(shown.contains(&format!("Usage: mlx-tree {command}")) && shown.ends_with("[exit 64]\n"), "{shown}");
+    }
+}
+
+#[tokio::test]
 async fn a_stop_during_a_backoff_is_shown_as_stopped() {
     let tree =
         Setup::demo(&["--exit-after", "0"]).set("restart.backoff_initial", "30s").set("restart.backoff_max", "60s");
@@ -236,7 +264,7 @@ async fn a_stop_during_a_backoff_is_shown_as_stopped() {
     let (exit, ..) = tree.command(&["stop"]);
     assert!(exit.success());
     let (_, picture, _) = tree.command(&["status"]);
-    assert!(picture.contains("is down: stopped on request") && picture.contains("🛑 stopped"), "{picture}");
+    assert!(picture.contains("· stopped on request") && picture.contains("🛑 stopped"), "{picture}");
     tree.stop().await;
 }
 

@@ -76,7 +76,7 @@ async fn a_kill_under_requests_is_explained_with_what_became_of_each_and_holds_n
     let whole = why(&tree, &[&report.id]);
     says(&whole, &["a line of its own", "Server went down (signal: 9)"]);
     let (_, russian, _) = tree.command(&["why", "--set", "log.language=ru"]);
-    says(&russian, &["сигнал SIGKILL (9), послан не mlx-tree", "запросов: 2", "отправлен снова и получил ответ"]);
+    says(&russian, &["сигнал SIGKILL (9), не от mlx-tree", "запросов: 2", "отправлен снова и получил ответ"]);
 
     let (directory, file) = place(&tree, &report.id);
     let mode = |path: &PathBuf| std::fs::metadata(path).expect("there").permissions().mode() & 0o777;

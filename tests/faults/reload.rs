@@ -309,7 +309,7 @@ async fn what_a_reload_would_do_is_told_in_either_language_and_what_waits_stays_
     assert!(status.success());
     assert_eq!(
         said,
-        "перечитывание изменило бы вот что; ничего не сделано\n  gateway.max_queue: 64 → 5 (сразу)\n  \
+        "вот что изменит перечитывание; пока ничего не сделано\n  gateway.max_queue: 64 → 5 (сразу)\n  \
          log.format: \"narration\" → \"json\" (после перезапуска mlx-tree)\n"
     );
     assert!(tree.status().await.config.is_some_and(|config| config.pending.is_empty()));
@@ -326,7 +326,7 @@ async fn what_a_reload_would_do_is_told_in_either_language_and_what_waits_stays_
     write(tree.home(), "[gateway]\nmax_queue = \"many\"\n[log]\nlanguage = \"ru\"\n");
     let (status, _, said) = tree.command(&["reload", "--set", "log.language=ru"]);
     assert_eq!(status.code(), Some(78));
-    assert!(said.contains("ошибка: в конфигурации ошибка") && said.contains("что делать: "), "{said}");
+    assert!(said.contains("ошибка: конфигурация неверна") && said.contains("что делать: "), "{said}");
     tree.stop().await;
 }
 

@@ -3,6 +3,8 @@
 mod english;
 mod russian;
 
+use std::fmt::Write as _;
+
 use mlx_tree_language::Language;
 
 use self::english::english;
@@ -35,9 +37,18 @@ pub fn narrate(event: &Event, language: Language) -> Option<String> {
         },
     };
     let mut line = format!("{mark} {subject} {text}");
-    if let Kind::ServerExited { cause: Some(cause), .. } = &event.kind {
+    if let Kind::ServerExited { cause: Some(cause), .. } = &event.kind
+        // The message may have told it.
+        && !line.contains(cause.as_str())
+    {
         line.push_str("\n   ↳ ");
-        line.push_str(cause);
+        match cause.strip_prefix("help: ") {
+            Some(advice) => {
+                let _ = write!(line, "{}: {}", language.pick("help", "что делать"), language.say(advice));
+            }
+            // The words of somebody else.
+            None => line.push_str(cause),
+        }
     }
     Some(line)
 }
@@ -93,6 +104,31 @@ mod tests {
     fn a_known_cause_follows_on_a_line_of_its_own() {
         let told = narrate(&event(exited(None, Some(6), Some("libc++abi: terminating"))), Language::En);
         assert_eq!(told.as_deref(), Some("❌ [SUPERVISOR] Server went down (signal: 6)\n   ↳ libc++abi: terminating"));
+    }
+
+    #[test]
+    fn a_cause_is_told_once_and_advice_in_the_readers_language() {
+        let down = |message: &str, cause: &str| {
+            let kind = Kind::ServerExited {
+                reason: "memory_limit".to_owned(),
+                code: None,
+                signal: None,
+                message: message.to_owned(),
+                cause: Some(cause.to_owned()),
+            };
+            narrate(&event(kind), Language::Ru)
+        };
+        assert_eq!(
+            down("generation died: ValueError: x", "ValueError: x").as_deref(),
+            Some("❌ [SUPERVISOR] Сервер не работает: поток генерации умер: ValueError: x")
+        );
+        assert_eq!(
+            down("it uses 73 MiB, more than its hard limit of 40 MiB", "help: check server.cwd").as_deref(),
+            Some(
+                "❌ [SUPERVISOR] Сервер не работает: он занимает 73 МиБ, больше жёсткого предела в 40 МиБ\n   \
+                 ↳ что делать: проверьте server.cwd"
+            )
+        );
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use mlx_tree_language::Language;
 use serde::{Deserialize, Serialize};
 
 macro_rules! words {
@@ -80,6 +81,25 @@ words! {
 }
 
 impl Phase {
+    /// The word for people, of ten letters at most.
+    #[must_use]
+    pub const fn word(self, language: Language) -> &'static str {
+        match (language, self) {
+            (Language::En, _) => self.as_str(),
+            (Language::Ru, Self::Starting) => "запуск",
+            (Language::Ru, Self::Loading) => "загрузка",
+            (Language::Ru, Self::Ready) => "работает",
+            (Language::Ru, Self::Busy) => "занят",
+            (Language::Ru, Self::Suspect) => "сомнение",
+            (Language::Ru, Self::Draining) => "доделывает",
+            (Language::Ru, Self::Stopping) => "остановка",
+            (Language::Ru, Self::Backoff) => "перезапуск",
+            (Language::Ru, Self::Suspended) => "удержан",
+            (Language::Ru, Self::Stopped) => "остановлен",
+            (Language::Ru, Self::Failed) => "отказ",
+        }
+    }
+
     /// The coarse state that this phase belongs to.
     #[must_use]
     pub const fn state(self) -> ServerState {
@@ -107,6 +127,20 @@ words! {
     }
 }
 
+impl BreakerState {
+    /// The word for people, of ten letters at most.
+    #[must_use]
+    pub const fn word(self, language: Language) -> &'static str {
+        match (language, self) {
+            (Language::En, Self::HalfOpen) => "half-open",
+            (Language::En, Self::Closed | Self::Open) => self.as_str(),
+            (Language::Ru, Self::Closed) => "замкнут",
+            (Language::Ru, Self::Open) => "разомкнут",
+            (Language::Ru, Self::HalfOpen) => "проба",
+        }
+    }
+}
+
 words! {
     /// What the supervisor says of one child.
     ChildState {
@@ -124,6 +158,23 @@ words! {
         Waiting = "waiting",
         /// Held down until somebody resumes it.
         Suspended = "suspended",
+    }
+}
+
+impl ChildState {
+    /// The word for people, of ten letters at most.
+    #[must_use]
+    pub const fn word(self, language: Language) -> &'static str {
+        match (language, self) {
+            (Language::En, _) => self.as_str(),
+            (Language::Ru, Self::Down) => "не запущен",
+            (Language::Ru, Self::Starting) => "запуск",
+            (Language::Ru, Self::Up) => "запущен",
+            (Language::Ru, Self::Ready) => "работает",
+            (Language::Ru, Self::Stopping) => "остановка",
+            (Language::Ru, Self::Waiting) => "ожидание",
+            (Language::Ru, Self::Suspended) => "удержан",
+        }
     }
 }
 

@@ -2,7 +2,12 @@
 
 import { t, language } from "./strings.js";
 
-const number = (digits) => new Intl.NumberFormat(language(), { maximumFractionDigits: digits });
+/** A fraction has a point in every language, as in the configuration and in the narration; thousands stand apart. */
+const figure = (options) => {
+  const format = new Intl.NumberFormat("en", options);
+  return { format: (value) => (language() === "ru" ? format.format(value).replaceAll(",", "\u00a0") : format.format(value)) };
+};
+const number = (digits) => figure({ maximumFractionDigits: digits });
 
 export const count = (value) => number(0).format(value);
 
@@ -26,7 +31,7 @@ const pair = (large, unit, small, under) => (Number(small) ? `${large} ${unit} $
 export function countdown(seconds) {
   const s = Math.max(0, seconds);
   if (s >= 60) return span(s);
-  return `${new Intl.NumberFormat(language(), { minimumFractionDigits: 1, maximumFractionDigits: 1 }).format(s)} ${t("s")}`;
+  return `${figure({ minimumFractionDigits: 1, maximumFractionDigits: 1 }).format(s)} ${t("s")}`;
 }
 
 /** `812 MiB`, `4.2 GiB`. */
@@ -43,5 +48,5 @@ export function clock(stamp) {
 }
 
 export function share(part) {
-  return new Intl.NumberFormat(language(), { style: "percent", maximumFractionDigits: 1 }).format(Math.floor(part * 1000) / 1000);
+  return `${number(1).format(Math.floor(part * 1000) / 10)}${t("percent")}`;
 }

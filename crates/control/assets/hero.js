@@ -36,7 +36,8 @@ export function draw(view) {
   if (serves) text($("wait-left"), span(server.server.ready_for_s));
   text($("note"), clean(say(server.server.note ?? ""), 300));
   show($("note"), Boolean(server.server.note));
-  const degraded = status.degraded ?? [];
+  // The reason above has told why.
+  const degraded = (status.degraded ?? []).map((line) => (server.reason && line.endsWith(`: ${server.reason}`) ? line.slice(0, -server.reason.length - 2) : line));
   show($("degraded"), degraded.length > 0);
   keyed($("degraded-list"), degraded, (line) => line, () => h("li"), (item, line) => text(item, clean(say(line), 400)));
   chips(all, server);

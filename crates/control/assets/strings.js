@@ -53,7 +53,7 @@ const EN = {
   child_waiting: "Waiting", child_suspended: "Suspended",
   watching: "Watching", missed_of: (missed, limit) => `${missed} of ${limit} missed`,
   breaker_closed: "Closed", breaker_open: "Open", breaker_half_open: "Half open",
-  failures_of: (failures, limit) => `${failures} of ${limit} failures`,
+  failures_of: (failures, limit) => (failures > limit ? `${failures} failures in a row` : `${failures} of ${limit} failures`),
   gate_open: "Open", gate_holding: "Holding", gate_shut: "Shut",
   in_flight_n: (count) => `${count} in flight`,
   waiting_n: (count) => `${count} waiting`,
@@ -76,7 +76,7 @@ const EN = {
   last_ok_never: "No good answer yet",
   queue: "Requests",
   in_flight: "In flight",
-  limited_slow_start: "Slow start: it is back, and has not completed a request yet",
+  limited_slow_start: "Slow start: one at a time until the first answer after a restart",
   limited_clamped: "Fewer at once, since it went down under several",
   limited_suspect: "One request has it for itself: it was there when the server went down",
   no_gateway: "No gateway",
@@ -146,7 +146,7 @@ const EN = {
   log_follow: "Follow",
   log_ended: "The log has broken off; it is opened again when mlx-tree answers.",
 
-  s: "s", min: "min", h: "h", d: "d", MiB: "MiB", GiB: "GiB",
+  s: "s", min: "min", h: "h", d: "d", MiB: "MiB", GiB: "GiB", percent: "%",
 };
 
 const RU = {
@@ -168,20 +168,20 @@ const RU = {
   version: (version, pid, uptime) => `${version} · pid ${pid} · работает ${uptime}`,
 
   state: "Состояние",
-  word_starting: "Запуск", word_loading: "Загрузка", word_ready: "Работает", word_busy: "Занят", word_suspect: "Под сомнением", word_draining: "Дорабатывает",
+  word_starting: "Запуск", word_loading: "Загрузка", word_ready: "Работает", word_busy: "Занят", word_suspect: "Под сомнением", word_draining: "Доделывает",
   word_stopping: "Остановка", word_backoff: "Перезапуск", word_suspended: "Удержан", word_stopped: "Остановлен",
-  word_failed: "Сбой", word_asleep: "Спит", word_unknown: "Неизвестно",
+  word_failed: "Отказ", word_asleep: "Спит", word_unknown: "Неизвестно",
   next_starting: "Процесс запускается.",
   next_loading: "Модель загружается. Сервер будет готов, когда ответит на пробный запрос.",
-  next_ready: "За сервером следят. Если он упадёт, то будет запущен снова сам.",
+  next_ready: "За сервером следят. Если он упадёт, его запустят снова.",
   serving_for: "Без перерыва",
   next_busy: "На проверки отвечает медленно, но работа идёт: её никто не прерывает.",
   next_suspect: (missed, limit) => `Пропущено проверок: ${missed} из ${limit}. Пробный токен решит, нужен ли перезапуск.`,
   next_draining: "Новых запросов не получает и заканчивает начатое. Новые запросы ждут.",
   next_stopping: "Процесс завершается.",
-  next_backoff: "Сервер запустится сам.",
+  next_backoff: "Сервер будет запущен снова без вашего участия.",
   next_backoff_in: "Следующий запуск через",
-  next_suspended: "Circuit breaker не даёт перезапускать сервер. Затем будет одна проба.",
+  next_suspended: "Circuit breaker сдерживает перезапуски. Затем будет один пробный запуск.",
   next_suspended_in: "Пробный запуск через",
   next_suspended_for_good: "Circuit breaker разомкнут, пока его не сбросят.",
   next_stopped: "Останется остановленным, пока его не запустят.",
@@ -202,10 +202,10 @@ const RU = {
   child_waiting: "Ожидание", child_suspended: "Удержан",
   watching: "Наблюдает", missed_of: (missed, limit) => `пропущено ${missed} из ${limit}`,
   breaker_closed: "Замкнут", breaker_open: "Разомкнут", breaker_half_open: "Проба",
-  failures_of: (failures, limit) => `сбоев ${failures} из ${limit}`,
+  failures_of: (failures, limit) => (failures > limit ? `сбоев подряд ${failures}` : `сбоев ${failures} из ${limit}`),
   gate_open: "Открыт", gate_holding: "Удерживает", gate_shut: "Закрыт",
   in_flight_n: (count) => `в работе ${count}`,
-  waiting_n: (count) => `ждут ${count}`,
+  waiting_n: (count) => `в очереди ${count}`,
   fallback_of: (name, models) => `${name} · моделей: ${models}`,
   fallback_none: "ещё не опрошен",
   fallback_out: "Недоступен",
@@ -225,7 +225,7 @@ const RU = {
   last_ok_never: "Хороших ответов ещё не было",
   queue: "Запросы",
   in_flight: "В работе",
-  limited_slow_start: "Плавный старт: сервер вернулся и ещё не выполнил ни одного запроса",
+  limited_slow_start: "Плавный старт: по одному до первого ответа после перезапуска",
   limited_clamped: "Одновременно меньше: сервер упал под несколькими запросами",
   limited_suspect: "Один запрос занимает сервер целиком: при нём сервер упал",
   no_gateway: "Шлюза нет",
@@ -245,7 +245,7 @@ const RU = {
   requests: "Запросов в работе",
   peak: (value) => `максимум ${value}`,
   plot_label: (name, now, peak) => `${name}: сейчас ${now}, максимум за это время ${peak}`,
-  legend_queued: "ждут",
+  legend_queued: "в очереди",
   since_ago: (span) => `−${span}`,
   none: "—",
 
@@ -295,7 +295,7 @@ const RU = {
   log_follow: "Следить",
   log_ended: "Журнал прервался; он откроется снова, когда mlx-tree ответит.",
 
-  s: "с", min: "мин", h: "ч", d: "д", MiB: "МиБ", GiB: "ГиБ",
+  s: "с", min: "мин", h: "ч", d: "д", MiB: "МиБ", GiB: "ГиБ", percent: "\u00a0%",
 };
 
 export const LANGUAGES = { en: EN, ru: RU };

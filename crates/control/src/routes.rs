@@ -15,7 +15,7 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
@@ -138,7 +138,13 @@ async fn unknown() -> Response {
     error(StatusCode::NOT_FOUND, "not_found", "there is nothing at this path", Some(help))
 }
 
-async fn wrong_method() -> Response {
+/// Every path can be read but those of the verbs, and any word could be a verb's: so what cannot be read and is no verb, is not
+/// there at all.
+async fn wrong_method(method: Method, uri: Uri) -> Response {
+    let reads = method == Method::GET || method == Method::HEAD;
+    if reads && uri.path().trim_start_matches('/').parse::<Verb>().is_err() {
+        return unknown().await;
+    }
     error(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this path has another method", None)
 }
 

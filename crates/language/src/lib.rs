@@ -113,6 +113,18 @@ mod tests {
     }
 
     #[test]
+    fn the_phrase_that_says_most_is_taken() {
+        assert_eq!(
+            ru("the server is stopped; `mlx-tree start` starts it again"),
+            "сервер остановлен; `mlx-tree start` запустит его снова"
+        );
+        assert_eq!(
+            ru("the trial failed: ended by SIGKILL, not sent by mlx-tree: by hand, or for lack of memory"),
+            "пробный запуск не удался: завершён сигналом SIGKILL (не от mlx-tree: вручную или из-за нехватки памяти)"
+        );
+    }
+
+    #[test]
     fn what_others_have_written_stays_as_it_is() {
         for text in ["", "ValueError: no such thing", "Привет", "{} {n}", "a: b; c (d)"] {
             assert_eq!(ru(text), text);

@@ -23,6 +23,11 @@ enum Hole {
 // === impl Phrase ===
 
 impl Phrase {
+    /// How much of it is no hole, in bytes of English.
+    pub(crate) fn literal(self) -> usize {
+        self.english.replace("{n}", "").replace("{}", "").len()
+    }
+
     /// What stands in the holes, if `text` is this sentence.
     pub(crate) fn holes_in(self, text: &str) -> Option<Vec<&str>> {
         let (head, mut pattern) = next_hole(self.english);

@@ -17,12 +17,14 @@ mod run;
 mod service;
 mod settings;
 mod speech;
+mod terminal;
 mod top;
 mod why;
 
 use std::ffi::OsString;
 use std::io::{self, Write as _};
 
+use clap::error::ErrorKind;
 use clap::{CommandFactory as _, FromArgMatches as _};
 
 use self::arguments::{Arguments, Command, NotifyAction};
@@ -34,6 +36,11 @@ pub(crate) fn main() -> Code {
     let parsed = command.try_get_matches().and_then(|matches| Arguments::from_arg_matches(&matches));
     let arguments = match parsed {
         Ok(arguments) => arguments,
+        // A command of commands alone: which there are is all that there is to say.
+        Err(error) if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            let _ = error.print();
+            return Code::Usage;
+        }
         Err(error) if error.use_stderr() => return Report::usage(&error).print(settings::spoken()),
         // Help, or the version.
         Err(text) => {
@@ -71,7 +78,7 @@ fn dispatch(arguments: Arguments) -> Result<Code, Report> {
             block_on(notices::test(settings::load(&settings)?, name))
         }
         Command::Top { no_mouse } => {
-            let settings = settings::load(&settings)?;
+            let settings = settings::load_to_ask(&settings)?;
             top::check_terminal(&settings)?;
             block_on(top::top(settings, no_mouse))
         }
@@ -79,17 +86,17 @@ fn dispatch(arguments: Arguments) -> Result<Code, Report> {
         Command::Completions { shell } => Ok(generate::completions(shell)),
         Command::Man { dir } => generate::man(dir.as_deref()),
         Command::Check => settings::check(&settings),
-        Command::Status { json } => block_on(ask::status(settings::load(&settings)?, json)),
-        Command::Logs { lines, follow } => block_on(ask::logs(settings::load(&settings)?, lines, follow)),
+        Command::Status { json } => block_on(ask::status(settings::load_to_ask(&settings)?, json)),
+        Command::Logs { lines, follow } => block_on(ask::logs(settings::load_to_ask(&settings)?, lines, follow)),
         Command::Events { lines, follow, json } => {
-            let loaded = settings::load(&settings)?;
+            let loaded = settings::load_to_ask(&settings)?;
             let form = if json { events::Form::Json } else { events::Form::Told(loaded.language()) };
             let until = if follow { events::Until::TheEnd } else { events::Until::Now };
             block_on(events::events(loaded, lines, form, until))
         }
-        Command::Token => ask::token(&settings::load(&settings)?),
+        Command::Token => ask::token(&settings::load_to_ask(&settings)?),
         Command::Why { id, server, ends, json } => {
-            block_on(why::why(settings::load(&settings)?, why::Wanted { id, server, ends, json }))
+            block_on(why::why(settings::load_to_ask(&settings)?, why::Wanted { id, server, ends, json }))
         }
         Command::Doctor { json } => {
             block_on(doctor::doctor(settings::load(&settings), settings::spoken, doctor::Form::of(json)))
@@ -98,14 +105,14 @@ fn dispatch(arguments: Arguments) -> Result<Code, Report> {
         Command::Stop => ask(&settings, mlx_tree::control::Verb::Stop),
         Command::Restart => ask(&settings, mlx_tree::control::Verb::Restart),
         Command::Drain => ask(&settings, mlx_tree::control::Verb::Drain),
-        Command::Reload { dry_run } => block_on(ask::reload(settings::load_to_reach(&settings)?, dry_run)),
+        Command::Reload { dry_run } => block_on(ask::reload(settings::load_to_reload(&settings)?, dry_run)),
         Command::Reset => ask(&settings, mlx_tree::control::Verb::Reset),
         Command::Shutdown => ask(&settings, mlx_tree::control::Verb::Shutdown),
     }
 }
 
 fn ask(settings: &arguments::SettingsArguments, verb: mlx_tree::control::Verb) -> Result<Code, Report> {
-    block_on(ask::perform(settings::load(settings)?, verb))
+    block_on(ask::perform(settings::load_to_ask(settings)?, verb))
 }
 
 /// One thread: the program waits nearly always, and each further thread would cost memory for nothing.

@@ -1,14 +1,12 @@
 //! Reports in plain words, in English or Russian.
 
 mod requests;
-mod units;
 
 use std::fmt::Write as _;
 
 use mlx_tree_api::{BreakerState, Language, Phase, Status, narrate};
 
 use self::requests::requests;
-use self::units::{number, size, span};
 use crate::advice::{advice, killed_for_memory};
 use crate::group::{Group, seconds};
 use crate::report::{Decision, How, Report, Usage};
@@ -108,18 +106,20 @@ fn stands(phase: Phase, reason: Option<&str>, next: Option<f64>, language: Langu
         Phase::Loading => language.pick("is loading its model", "загружает модель"),
         Phase::Ready => language.pick("is ready", "работает"),
         Phase::Busy => language.pick("is busy", "занят"),
-        Phase::Suspect => language.pick("is under suspicion", "под подозрением"),
-        Phase::Draining => language.pick("finishes what it has", "завершает начатое"),
+        Phase::Suspect => language.pick("is under suspicion", "под сомнением"),
+        Phase::Draining => language.pick("finishes what it has", "заканчивает начатое"),
         Phase::Stopping => language.pick("is being ended", "завершается"),
-        Phase::Backoff => language.pick("is down and waits for its restart", "лежит и ждёт перезапуска"),
-        Phase::Suspended => language.pick("is down, and its breaker is open", "лежит, breaker открыт"),
+        Phase::Backoff => language.pick("is down and waits for its restart", "не работает и ждёт перезапуска"),
+        Phase::Suspended => language.pick("is down, and its breaker is open", "не работает, breaker разомкнут"),
         Phase::Stopped => language.pick("is stopped", "остановлен"),
         Phase::Failed => language.pick("is down for good", "больше не будет запущен"),
     };
     let next = next.map(|next| {
-        let wait = span(next, language);
+        let wait = language.span(next);
         language.pick(format!(", next start in {wait}"), format!(", следующий запуск через {wait}"))
     });
+    // Of a server that was stopped on request, the phase has said it.
+    let reason = reason.filter(|reason| *reason != "stopped on request");
     let reason = reason.map(|reason| format!(" ({})", language.say(reason)));
     format!("{words}{}{}.", next.unwrap_or_default(), reason.unwrap_or_default())
 }
@@ -127,13 +127,13 @@ fn stands(phase: Phase, reason: Option<&str>, next: Option<f64>, language: Langu
 /// What went down, how, how often and when.
 fn head(report: &Report, count: usize, within_s: f64, now: Now<'_>, language: Language) -> String {
     let ago = seconds(&report.at).map_or_else(String::new, |at| {
-        let ago = span((now.seconds - at).max(0.0), language);
+        let ago = language.span(now.seconds - at);
         language.pick(format!("{ago} ago"), format!("{ago} назад"))
     });
     let stamp = report.at.get(..19).unwrap_or(&report.at).replace('T', " ");
     let (name, how) = (&report.server, how(report, language));
     let times = if count > 1 {
-        let within = span(within_s, language);
+        let within = language.span(within_s);
         language.pick(
             format!("{count} times in {within}, last "),
             format!("{count} {} за {within}, последний раз ", russian_times(count)),
@@ -163,11 +163,11 @@ fn how(report: &Report, language: Language) -> String {
             let name = signal_name(signal).map_or_else(|| signal.to_string(), |name| format!("{name} ({signal})"));
             // Of a crash everybody knows that; of a kill it is the first question.
             let sent = matches!(signal, 1 | 2 | 9 | 15);
-            let whose = if sent { language.pick(", not sent by mlx-tree", ", послан не mlx-tree") } else { "" };
+            let whose = if sent { language.pick(", not sent by mlx-tree", ", не от mlx-tree") } else { "" };
             language.pick(format!("signal {name}{whose}"), format!("сигнал {name}{whose}"))
         }
         How::Canary => language
-            .pick("a completion of one token failed (canary)", "ответ из одного токена не удался (canary)")
+            .pick("a completion of one token failed (canary)", "пробный запрос на один токен не удался (canary)")
             .to_owned(),
         How::Stall => language.pick("it hung: no progress at all", "он завис: никакого движения").to_owned(),
         How::Health => language
@@ -232,17 +232,17 @@ fn life(report: &Report, language: Language) -> String {
     let (Some(pid), Some(uptime)) = (report.pid, report.uptime_s) else {
         return language.pick(
             format!("epoch {epoch} had no process; {kind}, {model}"),
-            format!("у поколения {epoch} не было процесса; {kind}, {model}"),
+            format!("у эпохи {epoch} не было процесса; {kind}, {model}"),
         );
     };
-    let uptime = span(uptime, language);
-    let ready = match report.ready_after_s.map(|after| span(after, language)) {
+    let uptime = language.span(uptime);
+    let ready = match report.ready_after_s.map(|after| language.span(after)) {
         Some(after) => language.pick(format!("ready after {after}"), format!("готов через {after}")),
         None => language.pick("never ready", "готов не был").to_owned(),
     };
     language.pick(
         format!("{uptime}, {ready}; pid {pid}, epoch {epoch}; {kind}, {model}"),
-        format!("{uptime}, {ready}; pid {pid}, поколение {epoch}; {kind}, {model}"),
+        format!("{uptime}, {ready}; pid {pid}, эпоха {epoch}; {kind}, {model}"),
     )
 }
 
@@ -250,22 +250,22 @@ fn memory(report: &Report, language: Language) -> String {
     let mut parts = Vec::new();
     match &report.usage {
         Some(Usage { memory_bytes, peak_bytes, looked_s_before, processors, .. }) => {
-            let (now, peak) = (size(*memory_bytes, language), size(*peak_bytes, language));
-            let before = span(*looked_s_before, language);
+            let (now, peak) = (language.size(*memory_bytes), language.size(*peak_bytes));
+            let before = language.span(*looked_s_before);
             parts.push(language.pick(
                 format!("{now} when last looked at, {before} before; at most {peak}"),
                 format!("{now} при последнем замере, за {before} до падения; не больше {peak}"),
             ));
             if let Some(busy) = processors {
-                let busy = number(*busy, language);
+                let busy = format!("{busy:.1}");
                 parts.push(language.pick(format!("{busy} processors busy"), format!("занято процессоров: {busy}")));
             }
         }
         None => parts.push(language.pick("not looked at yet", "замерить не успели").to_owned()),
     }
     if let Some(total) = report.machine.memory_total {
-        let total = size(total, language);
-        parts.push(match report.machine.memory_available.map(|left| size(left, language)) {
+        let total = language.size(total);
+        parts.push(match report.machine.memory_available.map(|left| language.size(left)) {
             Some(left) => language.pick(
                 format!("a moment later the machine had {left} of {total} free"),
                 format!("сразу после на машине было свободно {left} из {total}"),
@@ -273,7 +273,7 @@ fn memory(report: &Report, language: Language) -> String {
             None => language.pick(format!("the machine has {total}"), format!("у машины всего {total}")),
         });
     }
-    if let Some(limit) = report.machine.memory_limit.map(|limit| size(limit, language)) {
+    if let Some(limit) = report.machine.memory_limit.map(|limit| language.size(limit)) {
         parts.push(language.pick(format!("the limit for all of it is {limit}"), format!("общий предел — {limit}")));
     }
     if let Some(kills) = report.machine.oom_kills.filter(|kills| *kills > 0) {
@@ -293,34 +293,34 @@ fn decision(report: &Report, language: Language) -> String {
     }
     parts.push(match &report.decision {
         Some(Decision::Restart { delay_s, consecutive }) => {
-            let delay = span(*delay_s, language);
+            let delay = language.span(*delay_s);
             language.pick(
                 format!("restart after {delay} (failures in a row: {consecutive})"),
                 format!("перезапуск через {delay} (сбоев подряд: {consecutive})"),
             )
         }
         Some(Decision::Suspend { reason, open_for_s: Some(wait) }) => {
-            let (wait, reason) = (span(*wait, language), language.say(reason));
+            let (wait, reason) = (language.span(*wait), language.say(reason));
             language.pick(
                 format!("opened the breaker for {wait}, then tries one start: {reason}"),
-                format!("breaker открыт на {wait}, потом одна проба: {reason}"),
+                format!("breaker разомкнут на {wait}, потом один пробный запуск: {reason}"),
             )
         }
         Some(Decision::Suspend { reason, open_for_s: None }) => {
             let reason = language.say(reason);
             language.pick(
                 format!("opened the breaker until `mlx-tree reset`: {reason}"),
-                format!("breaker открыт до `mlx-tree reset`: {reason}"),
+                format!("breaker разомкнут до `mlx-tree reset`: {reason}"),
             )
         }
         None => language.pick("did not restart it", "не стал его перезапускать").to_owned(),
     });
     parts.push(match &report.recovery {
         Some(recovery) => {
-            let after = span(recovery.after_s, language);
+            let after = language.span(recovery.after_s);
             language.pick(format!("ready again after {after}"), format!("снова готов через {after}"))
         }
-        None => language.pick("it was not ready again yet", "пока снова не готов").to_owned(),
+        None => language.pick("it was not ready again yet", "ещё не вернулся").to_owned(),
     });
     parts.join("; ")
 }

@@ -32,7 +32,7 @@ mod value;
 pub use duration::{DurationError, format_duration, parse_duration};
 pub use environment::{Environment, Platform};
 pub use error::{ConfigError, ConfigErrors, OtherKey, Problem};
-pub use load::{FileUse, Loaded, Sources, UsedFile, load};
+pub use load::{FileUse, Loaded, Sources, UsedFile, language, load};
 pub use origin::{Flag, FlagValue, Origin};
 pub use plan::{Change, Contradiction, Effect, Plan, plan};
 pub use reader::Entry;

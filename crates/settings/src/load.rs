@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use crate::layers::Layers;
 use crate::reader::Reader;
-use crate::{ConfigErrors, Entry, Environment, Flag, Origin, Settings, report};
+use crate::{ConfigError, ConfigErrors, Entry, Environment, Flag, Language, Origin, Settings, report};
 
 /// Where configuration is looked for.
 #[derive(Debug, Clone)]
@@ -59,6 +59,19 @@ pub enum FileUse {
 /// # Errors
 /// [`ConfigErrors`] with everything that is wrong in any layer.
 pub fn load(sources: &Sources) -> Result<Loaded, ConfigErrors> {
+    let (loaded, errors) = read(sources);
+    ConfigErrors::from_list(errors)?;
+    Ok(loaded)
+}
+
+/// The language in which to tell what is wrong: that of the layers which can be read, however wrong the rest of them is.
+#[must_use]
+pub fn language(sources: &Sources) -> Language {
+    read(sources).0.settings.log.language
+}
+
+/// What the layers amount to, as far as they can be read, and everything that is wrong with them.
+fn read(sources: &Sources) -> (Loaded, Vec<ConfigError>) {
     let (mut layers, mut errors, mut files) = (Layers::built_in(), Vec::new(), Vec::new());
     let paths = match sources.reading {
         Reading::Files => (sources.environment.user_config_file(), sources.file.as_ref()),
@@ -80,8 +93,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigErrors> {
     let mut reader = Reader::new(&layers, errors);
     let settings = Settings::read(&mut reader, &sources.environment);
     let (entries, errors) = reader.finish();
-    ConfigErrors::from_list(errors)?;
-    Ok(Loaded { settings, entries, files })
+    (Loaded { settings, entries, files }, errors)
 }
 
 // === impl Sources ===

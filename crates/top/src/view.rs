@@ -14,9 +14,16 @@ use ratatui::widgets::{Block, Clear, Paragraph};
 
 use self::style::{Style, Tone};
 use crate::model::{Help, Link, Model, Note, Tab, Told};
+use crate::text::{cut, folded};
 
 /// Columns and lines below which nothing can be read.
 pub const SMALLEST: (u16, u16) = (40, 10);
+
+/// The columns of a time of day.
+const AT: usize = 9;
+
+/// More lines than this no event and no line of the log takes.
+const FOLDED: usize = 6;
 
 /// Draws `model` as it is at `now`.
 pub fn view(model: &Model, now: Instant, frame: &mut Frame<'_>) {
@@ -32,15 +39,18 @@ pub fn view(model: &Model, now: Instant, frame: &mut Frame<'_>) {
     match model.tab {
         Tab::Overview => overview::draw(model, now, style, frame, body),
         Tab::Events => {
-            let lines: Vec<Line<'_>> = model.events.iter().map(|told| told_line(told, style)).collect();
-            tail(lines, model.above[0], style, frame, body);
+            let told = |at: usize| told_lines(&model.events[at], usize::from(body.width), style);
+            tail((model.events.len(), &told), model.above[0], style, frame, body);
         }
         Tab::Log => {
-            let lines: Vec<Line<'_>> = model.lines.iter().map(|line| Line::raw(line.as_str())).collect();
-            tail(lines, model.above[1], style, frame, body);
+            let line = |at: usize| {
+                let folded = folded(&model.lines[at], usize::from(body.width), FOLDED);
+                folded.into_iter().map(Line::raw).collect()
+            };
+            tail((model.lines.len(), &line), model.above[1], style, frame, body);
         }
     }
-    frame.render_widget(Paragraph::new(foot_line(model, style)), foot);
+    frame.render_widget(Paragraph::new(foot_line(model, usize::from(area.width), style)), foot);
     if model.help == Help::Shown {
         help(language, style, frame, area);
     }
@@ -78,7 +88,7 @@ fn tab_line(model: &Model, style: Style) -> Line<'static> {
     Line::from(spans)
 }
 
-fn foot_line(model: &Model, style: Style) -> Line<'static> {
+fn foot_line(model: &Model, width: usize, style: Style) -> Line<'static> {
     let language = model.options.language;
     if let Some(verb) = model.asking {
         let question = language.pick(
@@ -93,13 +103,19 @@ fn foot_line(model: &Model, style: Style) -> Line<'static> {
     match &model.note {
         Some((Note::Good(text), _)) => Line::from(style.span(format!(" {text}"), Tone::Good)),
         Some((Note::Bad(text), _)) => Line::from(style.span(format!(" {text}"), Tone::Bad)),
-        None => Line::from(style.span(
-            language.pick(
-                " q quit  ? keys  s start  S stop  r restart  d drain  l reload  R reset",
-                " q выход  ? клавиши  s start  S stop  r restart  d drain  l reload  R reset",
-            ),
-            Tone::Faint,
-        )),
+        None => {
+            let (quit, keys) = language.pick(("q quit", "? keys"), ("q выход", "? клавиши"));
+            let mut hints = String::new();
+            // As many as there is room for; all of them are behind the question mark.
+            for hint in [quit, keys, "s start", "S stop", "r restart", "d drain", "l reload", "R reset"] {
+                let gap = if hints.is_empty() { " " } else { "  " };
+                if hints.chars().count() + gap.len() + hint.chars().count() > width {
+                    break;
+                }
+                hints = hints + gap + hint;
+            }
+            Line::from(style.span(hints, Tone::Faint))
+        }
     }
 }
 
@@ -108,28 +124,60 @@ fn consequence(verb: Verb, language: Language) -> &'static str {
         Verb::Stop => language.pick("stop the server at once?", "остановить сервер сразу?"),
         Verb::Restart => language.pick("restart the server?", "перезапустить сервер?"),
         Verb::Drain => language.pick("let it finish, then stop it?", "дать закончить и остановить?"),
-        Verb::Reset => language.pick("forget all failures?", "забыть все неудачи?"),
+        Verb::Reset => language.pick("forget all failures?", "забыть все сбои?"),
         Verb::Start | Verb::Reload | Verb::Shutdown => language.pick("really?", "точно?"),
     }
 }
 
-fn told_line<'a>(told: &'a Told, style: Style) -> Line<'a> {
-    let tone = match told.level {
+/// An event in one line.
+fn told_line(told: &Told, width: usize, style: Style) -> Line<'static> {
+    let text = cut(&told.text, width.saturating_sub(AT));
+    Line::from(vec![style.span(format!("{:8} ", told.at), Tone::Faint), style.span(text, tone_of(told.level))])
+}
+
+/// An event whole.
+fn told_lines(told: &Told, width: usize, style: Style) -> Vec<Line<'static>> {
+    let lines = folded(&told.text, width.saturating_sub(AT), FOLDED).into_iter().enumerate();
+    let line = |(at, text)| {
+        let when = if at == 0 { told.at.as_str() } else { "" };
+        Line::from(vec![style.span(format!("{when:8} "), Tone::Faint), style.span(text, tone_of(told.level))])
+    };
+    lines.map(line).collect()
+}
+
+const fn tone_of(level: Level) -> Tone {
+    match level {
         Level::Error => Tone::Bad,
         Level::Warn => Tone::Doubt,
         Level::Info => Tone::Plain,
         Level::Debug => Tone::Faint,
-    };
-    Line::from(vec![style.span(format!("{:8} ", told.at), Tone::Faint), style.span(told.text.as_str(), tone)])
+    }
 }
 
-/// The end of a list, or what is `above` lines above it.
-fn tail(lines: Vec<Line<'_>>, above: usize, style: Style, frame: &mut Frame<'_>, area: Rect) {
-    let end = lines.len().saturating_sub(above);
-    let room = usize::from(area.height);
+/// The end of a list of so many items, or what is `above` items above it; each item is some lines.
+fn tail(
+    (count, item): (usize, &dyn Fn(usize) -> Vec<Line<'static>>),
+    above: usize,
+    style: Style,
+    frame: &mut Frame<'_>,
+    area: Rect,
+) {
+    let (end, room) = (count.saturating_sub(above), usize::from(area.height));
+    let mut shown: Vec<Line<'static>> = Vec::new();
+    for at in (0..end).rev() {
+        shown.splice(..0, item(at));
+        if shown.len() >= room {
+            break;
+        }
+    }
+    shown.drain(..shown.len().saturating_sub(room));
     // What stands at the beginning fills the screen.
-    let end = end.max(room.min(lines.len()));
-    let shown: Vec<Line<'_>> = lines.into_iter().take(end).skip(end.saturating_sub(room)).collect();
+    for at in end..count {
+        if shown.len() >= room {
+            break;
+        }
+        shown.extend(item(at));
+    }
     frame.render_widget(Paragraph::new(shown), area);
     if above > 0 {
         let text = format!(" ↓ {above} ");
@@ -171,7 +219,7 @@ fn help(language: Language, style: Style, frame: &mut Frame<'_>, area: Rect) {
         "r   перезапустить незаметно",
         "d   дать закончить и остановить",
         "l   перечитать конфигурацию",
-        "R   забыть неудачи, закрыть breaker",
+        "R   забыть сбои, замкнуть breaker",
         "Ctrl-Z   в фон",
         "q Ctrl-C   выйти; mlx-tree продолжит",
         "?   эта подсказка",

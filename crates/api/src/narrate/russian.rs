@@ -38,7 +38,7 @@ pub(super) fn russian(kind: &Kind) -> Option<(&'static str, String)> {
         }
         Kind::HealthMonitoring => ("🔍", "Запущен цикл мониторинга".to_owned()),
         Kind::HealthFailed { streak, threshold, .. } => ("⚠️", format!("Health check failed ({streak}/{threshold})")),
-        Kind::HealthSuspected { reason } => ("🤔", format!("Сервер под подозрением: {}", said(reason))),
+        Kind::HealthSuspected { reason } => ("🤔", format!("Сервер под сомнением: {}", said(reason))),
         Kind::HealthRecovered { after } => ("💚", format!("Health check снова проходит (пропущено подряд: {after})")),
         Kind::RestartGranted { .. } => ("🔄", "Попытка перезапуска сервера...".to_owned()),
         Kind::RestartDelayed { delay_s } => {

@@ -81,6 +81,7 @@ async fn s3_nothing_changes_without_post_json_and_the_token() {
     let form = format!("content-type: application/x-www-form-urlencoded\r\ncontent-length: 2\r\n{bearer}");
     let refused = [
         (format!("GET /stop HTTP/1.1\r\nhost: localhost:{{port}}\r\n{bearer}\r\n"), 405),
+        (format!("GET /statu HTTP/1.1\r\nhost: localhost:{{port}}\r\n{bearer}\r\n"), 404),
         (post(JSON), 401),
         (post(&format!("{JSON}authorization: Bearer wrong\r\n")), 401),
         (post(&format!("{JSON}authorization: Basic eDp5\r\n")), 401),

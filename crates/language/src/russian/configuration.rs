@@ -2,8 +2,8 @@
 
 /// English and Russian.
 pub(super) const PHRASES: &[(&str, &str)] = &[
-    ("the configuration has a problem", "в конфигурации ошибка"),
-    ("the configuration has {n} problems", "ошибок в конфигурации: {}"),
+    ("the configuration has a problem", "конфигурация неверна"),
+    ("the configuration has {n} problems", "неверных мест в конфигурации: {}"),
     ("in {}:", "в {}:"),
     ("{}  (from {})", "{}  (источник: {})"),
     ("default", "значение по умолчанию"),
@@ -81,7 +81,7 @@ pub(super) const PHRASES: &[(&str, &str)] = &[
     (
         "gateway.tokens cannot be emptied while the gateway listens on {}, where others reach it; a new gateway.listen holds \
          when mlx-tree is restarted",
-        "gateway.tokens нельзя опустошить, пока шлюз слушает {}, доступный другим; новый gateway.listen вступит в силу после \
+        "gateway.tokens нельзя очистить, пока шлюз слушает {}, доступный другим; новый gateway.listen вступит в силу после \
          перезапуска mlx-tree",
     ),
     (
@@ -141,7 +141,7 @@ pub(super) const PHRASES: &[(&str, &str)] = &[
     ("set HOME, or give {} a directory", "задайте HOME или укажите каталог в {}"),
     ("the home directory is not known", "домашний каталог неизвестен"),
     ("write the whole path, or set HOME", "напишите полный путь или задайте HOME"),
-    ("the home directory of somebody else is not looked up", "чужой домашний каталог не разыскивается"),
+    ("the home directory of somebody else is not looked up", "чужой домашний каталог не ищется"),
     ("write the whole path", "напишите полный путь"),
     // The fallback.
     ("there is no model that could answer", "нет модели, которая могла бы ответить"),
@@ -213,10 +213,10 @@ pub(super) const PHRASES: &[(&str, &str)] = &[
         "breaker.open_for не может быть больше breaker.open_max",
     ),
     // Servers.
-    ("a server that is always there is never put to sleep", "сервер, который есть всегда, никогда не засыпает"),
+    ("a server that is always there is never put to sleep", "сервер, который работает всегда, никогда не засыпает"),
     (
         "start = {} for one that is started with the tree and may sleep later",
-        "start = {} для того, что запускается вместе с деревом и потом может заснуть",
+        "start = {} для сервера, который запускается вместе с деревом и потом может заснуть",
     ),
     ("{}, or the path of an interpreter", "{} или путь к интерпретатору"),
     ("{}, a directory, or a name on the hub", "{}, каталог или имя на хабе"),
@@ -274,9 +274,9 @@ pub(super) const PHRASES: &[(&str, &str)] = &[
     ("how much each server needs, such as {}", "сколько нужно каждому серверу, например {}"),
     (
         "the servers that are always there do not fit together",
-        "серверы, которые должны быть всегда, не помещаются вместе",
+        "серверы, которые должны работать всегда, вместе не помещаются",
     ),
-    ("it does not fit beside those that are always there", "он не помещается рядом с теми, что есть всегда"),
+    ("it does not fit beside those that are always there", "он не помещается рядом с теми, что работают всегда"),
     ("a larger budget, or start = {}", "больший предел или start = {}"),
     (
         "nothing was done; `mlx-tree check` reads it again, and shows what holds",

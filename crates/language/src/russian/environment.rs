@@ -24,7 +24,7 @@ pub(super) const PHRASES: &[(&str, &str)] = &[
     ("demo, not MLX: a built-in stand-in answers", "демонстрация, не MLX: отвечает встроенная имитация"),
     (
         "builtin:tiny has random weights and was made on the spot: it babbles. For a real model: {}",
-        "у builtin:tiny случайные веса, она сделана на месте и несёт чепуху. Настоящая модель: {}",
+        "у builtin:tiny случайные веса, она создана на месте и несёт чепуху. Настоящая модель: {}",
     ),
     (
         "set server.model to a directory with config.json and *.safetensors, to a hub name, or to builtin:tiny",
@@ -81,7 +81,10 @@ pub(super) const PHRASES: &[(&str, &str)] = &[
         "`mlx-tree demo` runs the same tree over a built-in stand-in, without Python",
         "`mlx-tree demo` запускает то же дерево над встроенной имитацией, без Python",
     ),
-    ("install it: {}", "установите его: {}"),
+    (
+        "set server.python to \"auto\", which makes an environment of its own, or install it there: {}",
+        "укажите в server.python \"auto\" (mlx-tree создаст своё окружение) или установите модуль туда: {}",
+    ),
     (
         "on Debian and Ubuntu: `sudo apt install python3-venv` (or {})",
         "в Debian и Ubuntu: `sudo apt install python3-venv` (или {})",

@@ -18,10 +18,10 @@ pub(super) const PHRASES: &[(&str, &str)] = &[
          Ctrl-C.",
     ),
     ("Show what has happened", "Показать, что происходило"),
-    ("Show so many of the last events", "Показать столько последних событий"),
+    ("Show so many of the last events", "Сколько последних событий показать"),
     (
         "Show them as JSON, one a line, with all that is routine",
-        "Показать в JSON, по одному в строке, со всеми мелочами",
+        "Показать в JSON, по одному в строке, включая рутинные",
     ),
     (
         "Show the token that the verbs of the control API need",
@@ -29,7 +29,7 @@ pub(super) const PHRASES: &[(&str, &str)] = &[
     ),
     (
         "Let the server finish what it works on, forget its failures, and start it afresh",
-        "Дать серверу закончить начатое, забыть его неудачи и запустить заново",
+        "Дать серверу закончить начатое, забыть его сбои и запустить заново",
     ),
     (
         "Let the server finish what it works on, and stop it; the tree stays",
@@ -52,8 +52,8 @@ pub(super) const PHRASES: &[(&str, &str)] = &[
     ),
     ("A service of the machine (systemd only)", "Служба машины (только systemd)"),
     ("What it is called", "Как она называется"),
-    ("Whose account a service of the machine runs under", "Под чьим именем работает служба машины"),
-    ("Who runs it; by itself, whoever does so here", "Кто её запускает; само собой — тот, кто делает это здесь"),
+    ("Whose account a service of the machine runs under", "Под какой учётной записью работает служба машины"),
+    ("Who runs it; by itself, whoever does so here", "Кто её запускает; по умолчанию — то, что есть в этой системе"),
     ("Settings", "Настройки"),
     ("Print help", "Показать справку"),
     ("Print help (see more with '--help')", "Показать справку (подробнее — '--help')"),
@@ -75,7 +75,7 @@ pub(super) const PHRASES: &[(&str, &str)] = &[
     ),
     (
         "The directory of locks, history and access token [state_dir]",
-        "Каталог замков, истории и токена доступа [state_dir]",
+        "Каталог блокировок, истории и токена доступа [state_dir]",
     ),
     (
         "How the log is written: narration, text or json [log.format]",
@@ -106,11 +106,11 @@ pub(super) const PHRASES: &[(&str, &str)] = &[
     ("Leave the mouse to the terminal", "Не трогать мышь: она остаётся терминалу"),
     ("Start the server again after `stop`", "Снова запустить сервер после `stop`"),
     ("Stop the server and keep it stopped; the tree stays", "Остановить сервер и не запускать; дерево остаётся"),
-    ("Stop the server, forget its failures, and start it", "Остановить сервер, забыть его неудачи и запустить снова"),
-    ("Forget all failures and close the breaker", "Забыть все неудачи и закрыть breaker"),
+    ("Stop the server, forget its failures, and start it", "Остановить сервер, забыть его сбои и запустить снова"),
+    ("Forget all failures and close the breaker", "Забыть все сбои и замкнуть breaker"),
     ("End the server and mlx-tree itself", "Завершить сервер и сам mlx-tree"),
     ("Show what the server wrote", "Показать, что писал сервер"),
-    ("Show so many of the last lines", "Показать столько последних строк"),
+    ("Show so many of the last lines", "Сколько последних строк показать"),
     ("Go on with those to come", "Продолжать с новыми"),
     (
         "Check the configuration, and show where each value comes from",
@@ -126,16 +126,13 @@ pub(super) const PHRASES: &[(&str, &str)] = &[
     ),
     (
         "Tell this report whole: its name, or a part of it that no other has",
-        "Рассказать этот отчёт целиком: его имя или часть имени, которой нет у других",
+        "Показать отчёт целиком: его имя или часть имени, которой нет у других",
     ),
-    ("Tell of this server only", "Рассказать только об этом сервере"),
-    (
-        "Tell so many ends; those that say the same count once",
-        "Рассказать о стольких падениях; одинаковые считаются за одно",
-    ),
+    ("Tell of this server only", "Только об этом сервере"),
+    ("Tell so many ends; those that say the same count once", "Показать столько падений; одинаковые считаются за одно"),
     (
         "Look at everything that mlx-tree needs, and say how to mend what is wrong",
-        "Проверить всё, что нужно mlx-tree, и сказать, как исправить неисправное",
+        "Проверить всё, что нужно mlx-tree, и сказать, что и как исправить",
     ),
     ("Show the findings as JSON", "Показать найденное в JSON"),
     ("Show the reports as JSON, newest first", "Показать отчёты в JSON, новые сверху"),

@@ -12,6 +12,7 @@ use super::print;
 use super::report::{Code, Report};
 use super::run::REJECTED;
 use super::settings::Loaded;
+use super::terminal::show;
 
 /// `mlx-tree status`.
 pub(crate) async fn status(loaded: Loaded, json: bool) -> Result<Code, Report> {
@@ -20,7 +21,7 @@ pub(crate) async fn status(loaded: Loaded, json: bool) -> Result<Code, Report> {
         let text = serde_json::to_string_pretty(&status).map_err(|error| Report::new(Code::Bug, error))?;
         print(&(text + "\n"));
     } else {
-        print(&picture(&status, loaded.language()));
+        show(&picture(&status, loaded.language()));
     }
     Ok(Code::Ok)
 }

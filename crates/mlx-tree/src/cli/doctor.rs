@@ -13,8 +13,9 @@ mod look;
 use mlx_tree::api::Language;
 
 use super::print;
-use super::report::{Code, Report};
+use super::report::{self, Code, Report};
 use super::settings::Loaded;
+use super::terminal::show;
 
 /// How the findings are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,18 +61,24 @@ pub(crate) async fn doctor(
     let findings = match loaded {
         Ok(loaded) => judge::judge(&look::look(&loaded).await, language),
         Err(report) => {
-            let fix = language.pick("`mlx-tree check` names each key", "`mlx-tree check` назовёт каждый ключ");
-            let said = report.error.to_string().trim_end().replace('\n', "\n    ");
-            vec![Finding::bad("configuration", language.say(&said).into_owned(), fix)]
+            let fix = language.pick(
+                "mend it, and see `mlx-tree check`; nothing else can be looked at before",
+                "исправьте и проверьте через `mlx-tree check`; до этого больше ничего не проверить",
+            );
+            // Below its own label, and no blanks at the ends of lines.
+            let indent = " ".repeat(17);
+            let said = report::said(language, report.error.to_string().trim_end());
+            let said = said.lines().map(|line| format!("{indent}{line}").trim_end().to_owned()).collect::<Vec<_>>();
+            vec![Finding::bad("configuration", said.join("\n").trim_start(), fix)]
         }
     };
-    print(&match form {
-        Form::Text => text(&findings, language),
+    match form {
+        Form::Text => show(&text(&findings, language)),
         Form::Json => {
             let value = serde_json::json!({ "ok": is_well(&findings), "findings": findings });
-            serde_json::to_string_pretty(&value).map_err(|error| Report::new(Code::Bug, error))? + "\n"
+            print(&(serde_json::to_string_pretty(&value).map_err(|error| Report::new(Code::Bug, error))? + "\n"));
         }
-    });
+    }
     Ok(if is_well(&findings) { Code::Ok } else { Code::Failed })
 }
 

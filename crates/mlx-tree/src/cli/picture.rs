@@ -9,6 +9,9 @@ use mlx_tree_api::{BreakerState, Child, ChildState, Exit, Language, LimitedBy, P
 /// So many of the latest decisions are shown.
 const DECISIONS: usize = 3;
 
+/// The reason of a server that somebody has stopped: it says the same as its phase.
+const STOPPED: &str = "stopped on request";
+
 /// So much of a message is shown. A line of Python's stderr can be very long.
 const LONGEST: usize = 160;
 
@@ -29,18 +32,19 @@ pub(crate) fn picture(status: &Status, language: Language) -> String {
         let _ = writeln!(out, "{}: {}", language.pick("note", "примечание"), language.say(note));
     }
     for line in &status.degraded {
-        let _ = writeln!(out, "⚠️ {}: {}", language.pick("degraded", "не в порядке"), short(&language.say(line)));
+        // The headline has told why.
+        let why = status.reason.as_ref().and_then(|reason| line.strip_suffix(reason.as_str())?.strip_suffix(": "));
+        let line = language.say(why.unwrap_or(line));
+        let _ = writeln!(out, "⚠️ {}: {}", language.pick("degraded", "не в порядке"), short(&line));
     }
     out.push('\n');
     let breaker = &status.breaker;
-    let _ = writeln!(
-        out,
-        "root supervisor · one for one · {}/{} {} {}",
-        breaker.restarts_in_window,
-        breaker.max_restarts,
-        language.pick("restarts in the last", "перезапусков за последние"),
-        span(breaker.period_s)
+    let (restarts, of, period) = (breaker.restarts_in_window, breaker.max_restarts, span(breaker.period_s));
+    let intensity = language.pick(
+        format!("{restarts}/{of} restarts in the last {period}"),
+        format!("перезапусков {restarts}/{of} за последние {period}"),
     );
+    let _ = writeln!(out, "root supervisor · one for one · {intensity}");
     let last = status.children.len().saturating_sub(1);
     for (at, child) in status.children.iter().enumerate() {
         draw_child(&mut out, (status, language), child, if at == last { ("└─", "  ") } else { ("├─", "│ ") });
@@ -67,6 +71,7 @@ fn headline(status: &Status, language: Language) -> String {
             format!("{what}, {}: {reason}", language.pick("but nothing new", "но новых запросов не получает"))
         }
         Phase::Starting | Phase::Loading => format!("{what}, {reason}"),
+        Phase::Stopped if status.reason.as_deref() == Some(STOPPED) => reason,
         Phase::Backoff | Phase::Suspended | Phase::Stopping | Phase::Stopped | Phase::Failed => {
             format!("{what}: {reason}")
         }
@@ -82,7 +87,7 @@ fn said(phase: Phase, language: Language) -> &'static str {
         Phase::Backoff => language.pick("is down", "не работает"),
         Phase::Suspended => language.pick("is down and held back", "не работает, запуски приостановлены"),
         Phase::Stopping => language.pick("is being stopped", "останавливается"),
-        Phase::Stopped => language.pick("is down", "не работает"),
+        Phase::Stopped => language.pick("is stopped", "остановлен"),
         Phase::Failed => language.pick("is down for good", "не работает и не будет запущен"),
     }
 }
@@ -92,21 +97,21 @@ fn draw_child(out: &mut String, (status, language): (&Status, Language), child: 
         return fleet::draw_server(out, (server, language), (branch, trunk));
     }
     let (mark, state, details) = match child.id.as_str() {
-        "server" => (phase_mark(status.phase), status.phase.as_str(), server_details(status, language)),
+        "server" => (phase_mark(status.phase), status.phase.word(language), server_details(status, language)),
         "breaker" => {
-            (breaker_mark(status.breaker.state), status.breaker.state.as_str(), breaker_details(status, language))
+            (breaker_mark(status.breaker.state), status.breaker.state.word(language), breaker_details(status, language))
         }
-        "health" => (plain_mark(child), child.state.as_str(), health_details(status, language)),
-        "gateway" => (plain_mark(child), child.state.as_str(), gateway_details(status, language)),
+        "health" => (plain_mark(child), child.state.word(language), health_details(status, language)),
+        "gateway" => (plain_mark(child), child.state.word(language), gateway_details(status, language)),
         _ => (
             plain_mark(child),
-            child.state.as_str(),
+            child.state.word(language),
             format!("{} {}", language.pick("restarts", "перезапусков"), child.restarts),
         ),
     };
     let line = format!("{branch} {:<9} {mark} {state:<10} {details}", child.id);
     let _ = writeln!(out, "{}", line.trim_end());
-    let last_exit = language.pick("last exit", "последний конец");
+    let last_exit = language.pick("last exit", "последнее падение");
     if child.id == "server" {
         // An end that was asked for explains nothing.
         let news = |exit: &&Exit| exit.reason != "shutdown" && !is_in_headline(status, &exit.message);
@@ -124,10 +129,10 @@ fn server_details(status: &Status, language: Language) -> String {
     if let Some(pid) = status.process_pid {
         let _ = write!(details, "pid {pid}  ");
     }
-    let restarts = language.pick("restarts", "перезапусков");
-    let _ = write!(details, "epoch {}  {restarts} {}", status.server.epoch, status.restart_count);
+    let (epoch, restarts) = language.pick(("epoch", "restarts"), ("эпоха", "перезапусков"));
+    let _ = write!(details, "{epoch} {}  {restarts} {}", status.server.epoch, status.restart_count);
     if let Some(ready) = status.server.ready_for_s {
-        let _ = write!(details, "  {} {}", language.pick("ready for", "готов уже"), language.span(ready));
+        let _ = write!(details, "  {} {}", language.pick("ready for", "без перерыва"), language.span(ready));
     }
     if let Some(bytes) = status.server.memory_bytes {
         let _ = write!(details, "  {}", language.size(bytes));
@@ -137,8 +142,11 @@ fn server_details(status: &Status, language: Language) -> String {
 
 fn gateway_details(status: &Status, language: Language) -> String {
     let Some(gateway) = &status.gateway else { return String::new() };
-    let (in_flight, waiting) = (language.pick("in flight", "в работе"), language.pick("waiting", "ждут"));
-    let mut details = format!("{}  {} {in_flight}  {} {waiting}", gateway.url, gateway.in_flight, gateway.queued);
+    let (url, in_flight, waiting) = (&gateway.url, gateway.in_flight, gateway.queued);
+    let mut details = language.pick(
+        format!("{url}  {in_flight} in flight  {waiting} waiting"),
+        format!("{url}  в работе {in_flight}  в очереди {waiting}"),
+    );
     if let Some(gate) = gateway.gates.iter().find(|gate| gate.limited_by.is_some()) {
         let why = match gate.limited_by {
             Some(LimitedBy::SlowStart) => {
@@ -167,8 +175,9 @@ fn health_details(status: &Status, language: Language) -> String {
         Phase::Stopped | Phase::Failed => return language.pick("has nothing to watch", "наблюдать нечего").to_owned(),
     }
     let health = &status.health;
-    let missed = language.pick("checks missed", "проверок пропущено");
-    let mut details = format!("{}/{} {missed}", health.failures, health.failure_threshold);
+    let (missed, of) = (health.failures, health.failure_threshold);
+    let mut details =
+        language.pick(format!("{missed}/{of} checks missed"), format!("пропущено проверок {missed}/{of}"));
     if let Some(ago) = health.last_ok_s_ago {
         let ago = language.span(ago);
         let _ = match language {
@@ -183,20 +192,20 @@ fn breaker_details(status: &Status, language: Language) -> String {
     let breaker = &status.breaker;
     match (breaker.state, breaker.half_open_in_s) {
         (BreakerState::Closed, _) => match breaker.consecutive_failures {
-            0 => language.pick("no failures", "неудач нет").to_owned(),
-            1 => language.pick("1 failure", "1 неудача").to_owned(),
-            more => language.pick(format!("{more} failures in a row"), format!("неудач подряд: {more}")),
+            0 => language.pick("no failures", "сбоев нет").to_owned(),
+            1 => language.pick("1 failure", "1 сбой").to_owned(),
+            more => language.pick(format!("{more} failures in a row"), format!("сбоев подряд: {more}")),
         },
         (BreakerState::Open, Some(seconds)) => held_back(seconds, language),
         (BreakerState::Open, None) => {
-            language.pick("no restarts until `mlx-tree reset`", "без перезапусков до `mlx-tree reset`").to_owned()
+            language.pick("no restarts until `mlx-tree reset`", "запусков нет до `mlx-tree reset`").to_owned()
         }
         (BreakerState::HalfOpen, _) => language.pick("one restart as a trial", "один пробный перезапуск").to_owned(),
     }
 }
 
 fn held_back(seconds: f64, language: Language) -> String {
-    let then = language.pick("no restarts; one trial in", "без перезапусков; пробный через");
+    let then = language.pick("no restarts; one trial in", "запусков нет; пробный через");
     format!("{then} {}", language.span(seconds))
 }
 

@@ -110,7 +110,7 @@ impl Report {
 }
 
 /// A text of several lines, each of them said in this language.
-fn said(language: Language, text: &str) -> String {
+pub(crate) fn said(language: Language, text: &str) -> String {
     let help = language.pick("help: ", "что делать: ");
     let line = |line: &str| {
         let sentence = line.trim_start();

@@ -1,5 +1,6 @@
 //! Settings for the commands: from all layers, with the flags on top.
 
+use std::io::{self, Write as _};
 use std::sync::OnceLock;
 
 use mlx_tree::api::Language;
@@ -30,8 +31,7 @@ impl Loaded {
     }
 }
 
-/// The language that errors are told in: the configured one, once that is known, until then that of the environment. The
-/// configuration may be what is wrong.
+/// The language that errors are told in: the configured one, once that is known, until then that of the environment.
 pub(crate) fn spoken() -> Language {
     SPOKEN.get().copied().unwrap_or_else(|| language_of(Environment::capture().language()))
 }
@@ -52,34 +52,70 @@ pub(crate) fn load(arguments: &SettingsArguments) -> Result<Loaded, Report> {
 pub(crate) fn load_with(arguments: &SettingsArguments, more: Vec<Flag>) -> Result<Loaded, Report> {
     let environment = Environment::capture();
     let sources = more.into_iter().fold(sources(arguments, &environment), Sources::flag);
-    let settings = settings::load(&sources).map_err(refused)?.settings;
-    let _ = SPOKEN.set(language_of(settings.log.language));
+    let settings = read(&sources).map_err(refused)?.settings;
     Ok(Loaded { settings, environment, sources })
 }
 
-/// Reads all layers for one who only wants to reach a running mlx-tree. If a file is broken that one is to say so, and is
-/// looked for by what the other layers say.
+/// Reads all layers for one who wants to see or to command a running mlx-tree: a file that is broken by now takes that from nobody.
+/// Whoever asks is told of the file.
 ///
 /// # Errors
 /// What is wrong with the file, if there is no mlx-tree there.
-pub(crate) fn load_to_reach(arguments: &SettingsArguments) -> Result<Loaded, Report> {
+pub(crate) fn load_to_ask(arguments: &SettingsArguments) -> Result<Loaded, Report> {
+    let (loaded, broken) = reach(arguments)?;
+    if broken.is_some() {
+        let language = spoken();
+        let note = language.say("the configuration cannot be used, and the running mlx-tree is asked all the same");
+        let help = language.say("`mlx-tree check` says what is wrong");
+        let labels = language.pick(["note", "help"], ["примечание", "что делать"]);
+        let _ = writeln!(io::stderr(), "{}: {note}\n{}: {help}", labels[0], labels[1]);
+    }
+    Ok(loaded)
+}
+
+/// The same for one whom the running mlx-tree itself will tell what is wrong.
+///
+/// # Errors
+/// As above.
+pub(crate) fn load_to_reload(arguments: &SettingsArguments) -> Result<Loaded, Report> {
+    reach(arguments).map(|(loaded, _)| loaded)
+}
+
+/// All layers; or, if a file is broken and an mlx-tree is where the other layers say, those, with what is wrong.
+fn reach(arguments: &SettingsArguments) -> Result<(Loaded, Option<ConfigErrors>), Report> {
     let environment = Environment::capture();
     let sources = sources(arguments, &environment);
-    let settings = settings::load(&sources).or_else(|errors| {
-        let rest = settings::load(&sources.clone().without_files());
-        let there = rest.ok().filter(|rest| Access::read(&rest.settings.state_dir).is_ok());
-        there.ok_or_else(|| refused(errors))
-    })?;
-    let settings = settings.settings;
-    let _ = SPOKEN.set(language_of(settings.log.language));
-    Ok(Loaded { settings, environment, sources })
+    let (loaded, broken) = match read(&sources) {
+        Ok(loaded) => (loaded, None),
+        Err(errors) => {
+            let rest = settings::load(&sources.clone().without_files());
+            match rest.ok().filter(|rest| Access::read(&rest.settings.state_dir).is_ok()) {
+                Some(mut rest) => {
+                    rest.settings.log.language = settings::language(&sources);
+                    (rest, Some(errors))
+                }
+                None => return Err(refused(errors)),
+            }
+        }
+    };
+    Ok((Loaded { settings: loaded.settings, environment, sources }, broken))
+}
+
+/// Reads all layers. From then on people are spoken to in the language that they name, whatever else is wrong with them.
+fn read(sources: &Sources) -> Result<settings::Loaded, ConfigErrors> {
+    let loaded = settings::load(sources);
+    let language = match &loaded {
+        Ok(loaded) => loaded.settings.log.language,
+        Err(_) => settings::language(sources),
+    };
+    let _ = SPOKEN.set(language_of(language));
+    loaded
 }
 
 /// `mlx-tree check`.
 pub(crate) fn check(arguments: &SettingsArguments) -> Result<Code, Report> {
     let environment = Environment::capture();
-    let loaded =
-        settings::load(&sources(arguments, &environment)).map_err(|errors| Report::new(Code::Config, errors))?;
+    let loaded = read(&sources(arguments, &environment)).map_err(|errors| Report::new(Code::Config, errors))?;
     print(&loaded.to_string());
     Ok(Code::Ok)
 }

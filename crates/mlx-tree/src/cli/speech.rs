@@ -19,8 +19,11 @@ pub(crate) fn localised(mut command: Command, language: Language) -> Command {
     }
 }
 
-fn in_russian(command: Command) -> Command {
-    let mut command = command.help_template(TEMPLATE).subcommand_help_heading("Команды");
+fn in_russian(mut command: Command) -> Command {
+    let usage = command.render_usage().to_string();
+    let usage = usage.trim_start_matches("Usage: ").replace("[OPTIONS]", "[ПАРАМЕТРЫ]");
+    let usage = usage.replace("[COMMAND]", "[КОМАНДА]").replace("<COMMAND>", "<КОМАНДА>");
+    let mut command = command.override_usage(usage).help_template(TEMPLATE).subcommand_help_heading("Команды");
     if let Some(about) = said(command.get_about()) {
         command = command.about(about);
     }
@@ -36,13 +39,27 @@ fn argument(argument: Arg) -> Arg {
         None if argument.is_positional() => "Аргументы".to_owned(),
         None => "Параметры".to_owned(),
     };
-    let help = said(argument.get_help());
+    let help = said(argument.get_help()).map(|help| help + &notes(&argument));
     // Headings live as long as the program, which prints its help once.
-    let argument = argument.help_heading(&*heading.leak());
+    let argument = argument.help_heading(&*heading.leak()).hide_default_value(true).hide_possible_values(true);
     match help {
         Some(help) => argument.help(help),
         None => argument,
     }
+}
+
+/// What clap adds to the help of an argument by itself.
+fn notes(argument: &Arg) -> String {
+    let list = |words: Vec<String>, before: &str| match words.is_empty() {
+        true => String::new(),
+        false => format!(" [{before}: {}]", words.join(", ")),
+    };
+    let takes = argument.get_action().takes_values();
+    let defaults = argument.get_default_values().iter().filter(|_| takes && !argument.is_hide_default_value_set());
+    let values =
+        argument.get_possible_values().into_iter().filter(|_| takes && !argument.is_hide_possible_values_set());
+    list(defaults.map(|value| value.to_string_lossy().into_owned()).collect(), "по умолчанию")
+        + &list(values.map(|value| value.get_name().to_owned()).collect(), "значения")
 }
 
 fn said(text: Option<&StyledStr>) -> Option<String> {
@@ -86,9 +103,12 @@ mod tests {
 
     #[test]
     fn the_russian_help_has_no_english_in_it() {
-        let help = localised(Arguments::command(), Language::Ru).render_help().to_string();
+        let mut command = localised(Arguments::command(), Language::Ru);
+        let events = command.find_subcommand_mut("events").expect("there is one").render_help().to_string();
+        assert!(events.contains("[по умолчанию: 50]") && !events.contains("[default"), "{events}");
+        let help = command.render_help().to_string();
         assert!(help.contains("Использование: mlx-tree"), "{help}");
-        for english in ["Usage:", "Commands:", "Options:", "Print help", "Exit codes"] {
+        for english in ["Usage:", "Commands:", "Options:", "Print help", "Exit codes", "[OPTIONS]"] {
             assert!(!help.contains(english), "{english}: {help}");
         }
     }

@@ -9,6 +9,7 @@ use mlx_tree::reports::{Now, Report as Record, Shelf, Unreadable, group, tell_al
 use super::print;
 use super::report::{Code, Report};
 use super::settings::Loaded;
+use super::terminal::show;
 
 /// How long a running mlx-tree may take to say how it stands: the reports can be told without that.
 const ASKING: Duration = Duration::from_secs(2);
@@ -50,7 +51,8 @@ pub(crate) async fn why(loaded: Loaded, wanted: Wanted) -> Result<Code, Report> 
             tell_all(&groups, &unreadable, now, language)
         }
     };
-    print(&text);
+    let tell = if wanted.json { print } else { show };
+    tell(&text);
     Ok(Code::Ok)
 }
 

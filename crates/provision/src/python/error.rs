@@ -133,7 +133,9 @@ impl PythonError {
             Self::NoPython => Some(format!(
                 "install one: `sudo apt install python3 python3-venv` on Debian and Ubuntu, `brew install python` on macOS; {demo}"
             )),
-            Self::NoModule { pip_line, .. } => Some(format!("install it: {pip_line}")),
+            Self::NoModule { pip_line, .. } => Some(format!(
+                "set server.python to \"auto\", which makes an environment of its own, or install it there: {pip_line}"
+            )),
             Self::VenvMissing { version, .. } => {
                 Some(format!("on Debian and Ubuntu: `sudo apt install python3-venv` (or python{version}-venv)"))
             }

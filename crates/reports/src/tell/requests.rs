@@ -2,7 +2,6 @@
 
 use mlx_tree_api::Language;
 
-use super::units::span;
 use crate::report::{Fate, Outcome, Report, Way};
 
 /// So many are told one by one.
@@ -27,11 +26,11 @@ pub(super) fn requests(report: &Report, language: Language) -> String {
 }
 
 fn one(fate: &Fate, language: Language) -> String {
-    let (request, since) = (&fate.request, span(fate.for_s, language));
+    let (request, since) = (&fate.request, language.span(fate.for_s));
     let became = became(fate, language);
     let code = fate.code.as_ref().map_or_else(String::new, |code| format!(" ({code})"));
     let refused = fate.quarantined_s.map_or_else(String::new, |span_s| {
-        let wait = span(span_s, language);
+        let wait = language.span(span_s);
         language.pick(
             format!("; it was with two ends of the server, and its like is refused for {wait}"),
             format!("; он был при двух падениях подряд, и такие же отклоняются в течение {wait}"),

@@ -5,21 +5,39 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use mlx_tree_policy::{RestartPolicyConfig, Severity};
-use mlx_tree_settings::{Environment, Language, Origin, Preload, PythonChoice, RestartMode, ServerKind, Sources, load};
+use mlx_tree_settings::{
+    Environment, Language, Origin, Preload, PythonChoice, RestartMode, ServerKind, Sources, language, load,
+};
 
 use crate::support::User;
 
 #[test]
 fn the_language_is_that_of_the_environment_unless_the_configuration_names_one() {
-    let language = |variables: &[(&str, &str)]| {
+    let spoken = |variables: &[(&str, &str)]| {
         let environment = Environment::from_variables(variables.iter().copied()).with("HOME", "/home/me");
         load(&Sources::new(environment)).expect("it is valid").settings.log.language
     };
-    assert_eq!(language(&[("LANG", "ru_RU.UTF-8")]), Language::Ru);
-    assert_eq!(language(&[("LANG", "ru_RU.UTF-8"), ("LC_ALL", "C.UTF-8")]), Language::En);
-    assert_eq!(language(&[("LANG", "ru_RU.UTF-8"), ("LC_MESSAGES", ""), ("LC_ALL", "")]), Language::Ru);
-    assert_eq!(language(&[("LANG", "ru_RU.UTF-8"), ("MLX_TREE__LOG__LANGUAGE", "en")]), Language::En);
-    assert_eq!(language(&[("MLX_TREE__LOG__LANGUAGE", "ru")]), Language::Ru);
+    assert_eq!(spoken(&[("LANG", "ru_RU.UTF-8")]), Language::Ru);
+    assert_eq!(spoken(&[("LANG", "ru_RU.UTF-8"), ("LC_ALL", "C.UTF-8")]), Language::En);
+    assert_eq!(spoken(&[("LANG", "ru_RU.UTF-8"), ("LC_MESSAGES", ""), ("LC_ALL", "")]), Language::Ru);
+    assert_eq!(spoken(&[("LANG", "ru_RU.UTF-8"), ("MLX_TREE__LOG__LANGUAGE", "en")]), Language::En);
+    assert_eq!(spoken(&[("MLX_TREE__LOG__LANGUAGE", "ru")]), Language::Ru);
+}
+
+#[test]
+fn the_language_is_known_however_wrong_the_rest_is() {
+    let spoken = |text: &str| {
+        let home = tempfile::tempdir().expect("a temporary directory");
+        let file = home.path().join("mine.toml");
+        std::fs::write(&file, text).expect("the file is written");
+        let environment = Environment::from_variables([("HOME", home.path())]).with("LANG", "C.UTF-8");
+        let sources = Sources::new(environment).config_file(&file);
+        assert!(load(&sources).is_err(), "{text}");
+        language(&sources)
+    };
+    assert_eq!(spoken("[log]\nlanguage = \"ru\"\n[server]\nprot = 1\n"), Language::Ru);
+    assert_eq!(spoken("[log]\nlanguage = \"fr\"\n"), Language::En, "that of the environment");
+    assert_eq!(spoken("[log\nlanguage = \"ru\"\n"), Language::En, "of that file nothing can be read");
 }
 
 #[test]

@@ -37,7 +37,9 @@ pub(super) fn draw(model: &Model, now: Instant, style: Style, frame: &mut Frame<
     let mut head = view.head(usize::from(area.width));
     head.truncate(usize::from(area.height) / 2);
     let (tree, servers, gates) = (view.tree(), view.servers(), view.gates());
-    let exits = view.exits();
+    // The left one of two columns, or all there is.
+    let column = if area.width >= WIDE { (usize::from(area.width) - 2) * 3 / 5 } else { usize::from(area.width) };
+    let exits = view.exits(column);
     let events = || model.events.iter().rev();
     if area.width >= WIDE {
         let left: Vec<Line<'_>> = [tree, servers, gates, exits].into_iter().flatten().collect();
@@ -79,7 +81,8 @@ fn latest<'a>(
     title: Line<'a>,
 ) -> Vec<Line<'a>> {
     let room = usize::from(area.height).saturating_sub(1);
-    let mut lines: Vec<Line<'a>> = newest_first.take(room).map(|told| told_line(told, style)).collect();
+    let mut lines: Vec<Line<'a>> =
+        newest_first.take(room).map(|told| told_line(told, usize::from(area.width), style)).collect();
     lines.push(title);
     lines.reverse();
     lines

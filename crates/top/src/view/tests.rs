@@ -106,16 +106,16 @@ fn wide() {
        ended by SIGKILL, not sent by mlx-tree
      ! the child notes has failed too often
 
-    root supervisor · restarts 2/5 in 5 min                            memory     8192 MiB ▂▃▄▅▅▆▇█
+    root supervisor · restarts 2/5 in 5 min                            memory      8.0 GiB ▂▃▄▅▅▆▇█
     ├─ ● server    backoff    epoch 3  restarts 2  starts in 5.5 s     tokens/s         20 ▅█▁▅█▁▅█
-    ├─ ● health    ready      epoch 1  0/3 missed                      in flight         0 █▁█▁█▁█▁
+    ├─ ● health    ready      epoch 1  waits for the server            in flight         0 █▁█▁█▁█▁
     ├─ ● breaker   closed     epoch 1  failures 2/5
     └─ ● gateway   ready      epoch 1
 
     gate server    in flight 0/1  waiting 3  until the first answer
 
     last exits
-    12:00:01 server #3: ended by SIGKILL ↳ libc++abi:  [31mterminatin
+    12:00:01 server #3: ended by SIGKILL ↳ libc++abi:  [31mterminat…
 
     events (UTC)
     12:00:01 [SUPERVISOR] Server went down (signal: 9) ↳ libc++abi:  [31mterminating
@@ -132,32 +132,32 @@ fn narrow_and_in_russian() {
     insta::assert_snapshot!(screen(&model, now, 70, 28), @"
      1 Обзор  2 События  3 Журнал
     mlx-tree 0.1.0 · pid 24100 · работает 1 мин 42 с
-     ожидание  ● попытка через 5.5 с · mlx_lm · org/model-4bit
+     перезапуск  ● попытка через 5.5 с · mlx_lm · org/model-4bit
        клиенты: http://127.0.0.1:8080
        завершён сигналом SIGKILL, not sent by mlx-tree
      ! the child notes has failed too often
 
     root supervisor · перезапусков 2/5 за 5 мин
-    ├─ ● server    ожидание   эпоха 3  перезапусков 2  запуск через 5.5 с
-    ├─ ● health    готов      эпоха 1  0/3 пропущено
-    ├─ ● breaker   закрыт     эпоха 1  неудач 2/5
-    └─ ● gateway   готов      эпоха 1
+    ├─ ● server    перезапуск эпоха 3  перезапусков 2  запуск через 5.5 с
+    ├─ ● health    работает   эпоха 1  ждёт сервер
+    ├─ ● breaker   замкнут    эпоха 1  сбоев 2/5
+    └─ ● gateway   работает   эпоха 1
 
-    вход server    в работе 0/1  ждут 3  до первого ответа
+    вход server    в работе 0/1  в очереди 3  до первого ответа
 
-    память     8192 МиБ ▂▃▄▅▅▆▇█
+    память      8.0 ГиБ ▂▃▄▅▅▆▇█
     токенов/с        20 ▅█▁▅█▁▅█
     в работе          0 █▁█▁█▁█▁
 
     последние падения
-    12:00:01 server #3: завершён сигналом SIGKILL ↳ libc++abi:  [31mtermin
+    12:00:01 server #3: завершён сигналом SIGKILL ↳ libc++abi:  [31mtermi…
 
     события (UTC)
-    12:00:01 [SUPERVISOR] Сервер упал (сигнал: 9) ↳ libc++abi:  [31mtermin
+    12:00:01 [SUPERVISOR] Сервер упал (сигнал: 9) ↳ libc++abi:  [31mtermi…
     12:00:02 [SUPERVISOR] Попытка перезапуска сервера...
-    12:00:03 [SUPERVISOR] Ожидание 8.0с перед перезапуском (exponential ba
+    12:00:03 [SUPERVISOR] Ожидание 8.0с перед перезапуском (exponential b…
 
-     q выход  ? клавиши  s start  S stop  r restart  d drain  l reload  R
+     q выход  ? клавиши  s start  S stop  r restart  d drain  l reload
     ");
 }
 
@@ -169,12 +169,12 @@ fn tiny() {
     mlx-tree 0.1.0 · pid 24100 · up 1 min 42
      backoff  ● next attempt in 5.5 s · mlx_
        clients: http://127.0.0.1:8080
-       ended by SIGKILL, not sent by mlx-tre
+       ended by SIGKILL, not sent by
     root supervisor · restarts 2/5 in 5 min
     ├─ ● server    backoff    epoch 3  resta
-    ├─ ● health    ready      epoch 1  0/3 m
+    ├─ ● health    ready      epoch 1  waits
     ├─ ● breaker   closed     epoch 1  failu
-     q quit  ? keys  s start  S stop  r rest
+     q quit  ? keys  s start  S stop
     ");
     insta::assert_snapshot!(screen(&model, now, 39, 9), @"39×9 is too small: 40×10 is needed");
 }

@@ -91,7 +91,7 @@ fn directory(place: &Place, language: Language) -> Finding {
         Ok(free) => *free,
         Err(why) => return Finding::unknown(key, format!("{path}: {why}")),
     };
-    let left = size(free, language);
+    let left = language.size(free);
     let said = language.pick(format!("{path}, {left} free"), format!("{path}, свободно {left}"));
     let fix = language.pick("make room on that disk", "освободите место на этом диске");
     match free {
@@ -99,14 +99,4 @@ fn directory(place: &Place, language: Language) -> Finding {
         LITTLE..SHORT => Finding::note(key, said, fix),
         SHORT.. => Finding::good(key, said),
     }
-}
-
-/// A size of memory.
-fn size(bytes: u64, language: Language) -> String {
-    let mebibytes = bytes as f64 / 1_048_576.0;
-    if mebibytes < 1024.0 {
-        return language.pick(format!("{mebibytes:.1} MiB"), format!("{mebibytes:.1} МиБ").replace('.', ","));
-    }
-    let gibibytes = mebibytes / 1024.0;
-    language.pick(format!("{gibibytes:.1} GiB"), format!("{gibibytes:.1} ГиБ").replace('.', ","))
 }

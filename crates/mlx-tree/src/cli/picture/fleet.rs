@@ -17,7 +17,7 @@ pub(super) fn draw_server(
         }
         (_, phase) => match server.reason.as_deref() {
             Some(reason) => short(&language.say(reason)),
-            None => phase.as_str().to_owned(),
+            None => phase.word(language).to_owned(),
         },
     };
     let _ = writeln!(out, "{branch} {:<9} {} · {} · {what}", server.name, server.server.kind, server.server.model);
@@ -32,15 +32,15 @@ pub(super) fn draw_server(
 
 fn of((server, language): (&ServerStatus, Language), child: &Child) -> (&'static str, &'static str, String) {
     match child.id.as_str() {
-        "server" => (phase_mark(server.phase), server.phase.as_str(), process(server, language)),
+        "server" => (phase_mark(server.phase), server.phase.word(language), process(server, language)),
         "breaker" => {
             let details = match server.breaker.half_open_in_s {
                 Some(seconds) => held_back(seconds, language),
                 None => String::new(),
             };
-            (breaker_mark(server.breaker.state), server.breaker.state.as_str(), details)
+            (breaker_mark(server.breaker.state), server.breaker.state.word(language), details)
         }
-        _ => (plain_mark(child), child.state.as_str(), String::new()),
+        _ => (plain_mark(child), child.state.word(language), String::new()),
     }
 }
 
@@ -49,13 +49,14 @@ fn process(server: &ServerStatus, language: Language) -> String {
     if let Some(pid) = server.process_pid {
         let _ = write!(details, "pid {pid}  ");
     }
-    let restarts = language.pick("restarts", "перезапусков");
-    let _ = write!(details, "epoch {}  {restarts} {}", server.server.epoch, server.restart_count);
+    let (epoch, restarts) = language.pick(("epoch", "restarts"), ("эпоха", "перезапусков"));
+    let _ = write!(details, "{epoch} {}  {restarts} {}", server.server.epoch, server.restart_count);
     if let Some(bytes) = server.server.memory_bytes {
         let _ = write!(details, "  {}", language.size(bytes));
     }
     if server.in_flight > 0 {
-        let _ = write!(details, "  {} {}", server.in_flight, language.pick("in flight", "в работе"));
+        let count = server.in_flight;
+        let _ = write!(details, "  {}", language.pick(format!("{count} in flight"), format!("в работе {count}")));
     }
     details
 }

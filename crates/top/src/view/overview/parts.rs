@@ -1,10 +1,10 @@
 //! The parts of the overview, each some lines.
 
-use mlx_tree_api::{BreakerState, Child, ChildState, LimitedBy, Phase, ServerStatus, Status};
+use mlx_tree_api::{BreakerState, Child, ChildState, Language, LimitedBy, Phase, ServerStatus, Status};
 use ratatui::text::{Line, Span};
 
 use crate::model::{Link, Model};
-use crate::text::{clean, spark};
+use crate::text::{clean, cut, folded, spark};
 use crate::view::style::{Style, Tone};
 
 /// What is looked at, and how old it is.
@@ -53,7 +53,7 @@ impl Seen<'_> {
             );
             lines.push(Line::from(self.style.span(clean(&text), Tone::Bad)));
         }
-        let mut state = vec![self.style.span(format!(" {} ", phase_word(status.phase, self)), Tone::Chosen)];
+        let mut state = vec![self.style.span(format!(" {} ", status.phase.word(language)), Tone::Chosen)];
         state.push(self.style.span(" ● ", phase_tone(status.phase)));
         if let Some(seconds) = status.next_attempt_in_s {
             let seconds = self.span(seconds - self.age);
@@ -73,17 +73,19 @@ impl Seen<'_> {
                     .map(|line| Line::from(self.style.span(format!("   {line}"), phase_tone(status.phase)))),
             );
         }
-        let degraded = status.degraded.iter().map(|note| {
-            let note = clean(&language.say(note));
-            Line::from(self.style.span(format!(" ! {note}"), Tone::Doubt))
-        });
-        lines.extend(degraded);
+        for note in &status.degraded {
+            // The reason above has told why.
+            let why = status.reason.as_ref().and_then(|reason| note.strip_suffix(reason.as_str())?.strip_suffix(": "));
+            let note = clean(&language.say(why.unwrap_or(note)));
+            lines.push(Line::from(self.style.span(cut(&format!(" ! {note}"), width), Tone::Doubt)));
+        }
         lines.push(Line::raw(""));
         lines
     }
 
     /// The supervisor and its children.
     pub(super) fn tree(&self) -> Vec<Line<'static>> {
+        let language = self.model.options.language;
         let breaker = &self.status.breaker;
         let intensity = format!(
             "root supervisor · {} {}/{} {} {}",
@@ -99,10 +101,10 @@ impl Seen<'_> {
             let branch = if at == last { "└─ " } else { "├─ " };
             let further = self.status.servers.iter().skip(1).find(|server| server.name == child.id);
             let (state, tone) = match (child.id.as_str(), further) {
-                ("server", _) => (phase_word(self.status.phase, self).to_owned(), phase_tone(self.status.phase)),
-                ("breaker", _) => breaker_state(self.status.breaker.state, self),
-                (_, Some(server)) => (phase_word(server.phase, self).to_owned(), phase_tone(server.phase)),
-                (_, None) => child_state(child.state, self),
+                ("server", _) => (self.status.phase.word(language).to_owned(), phase_tone(self.status.phase)),
+                ("breaker", _) => breaker_state(self.status.breaker.state, language),
+                (_, Some(server)) => (server.phase.word(language).to_owned(), phase_tone(server.phase)),
+                (_, None) => child_state(child.state, language),
             };
             lines.push(Line::from(vec![
                 self.faint(branch),
@@ -133,17 +135,27 @@ impl Seen<'_> {
             }
             "health" => {
                 let health = &self.status.health;
-                words.push(format!(
-                    "{}/{} {}",
-                    health.failures,
-                    health.failure_threshold,
-                    self.pick("missed", "пропущено")
-                ));
+                // As long as nothing serves, nothing can be missed.
+                words.push(match self.status.phase {
+                    Phase::Ready | Phase::Busy | Phase::Suspect | Phase::Draining => {
+                        let missed = self.pick("missed", "пропущено");
+                        format!("{missed} {}/{}", health.failures, health.failure_threshold)
+                    }
+                    Phase::Starting
+                    | Phase::Loading
+                    | Phase::Stopping
+                    | Phase::Backoff
+                    | Phase::Suspended
+                    | Phase::Stopped
+                    | Phase::Failed => self.pick("waits for the server", "ждёт сервер").to_owned(),
+                });
             }
             "breaker" => {
                 let breaker = &self.status.breaker;
-                let failures = self.pick("failures", "неудач");
-                words.push(format!("{failures} {}/{}", breaker.consecutive_failures, breaker.failure_threshold));
+                let (failures, limit) = (breaker.consecutive_failures, breaker.failure_threshold);
+                // Trials that fail count on, past the limit.
+                let of = if failures > limit { String::new() } else { format!("/{limit}") };
+                words.push(format!("{} {failures}{of}", self.pick("failures", "сбоев")));
                 words.extend(breaker.half_open_in_s.map(|seconds| {
                     format!("{} {}", self.pick("a trial in", "проба через"), self.span(seconds - self.age))
                 }));
@@ -170,7 +182,8 @@ impl Seen<'_> {
                 self.style.span("● ", phase_tone(server.phase)),
                 self.style
                     .span(format!("{:<12} ", clean(&server.name)), if chosen { Tone::Strong } else { Tone::Plain }),
-                self.style.span(format!("{:<10} ", phase_word(server.phase, self)), phase_tone(server.phase)),
+                self.style
+                    .span(format!("{:<10} ", server.phase.word(self.model.options.language)), phase_tone(server.phase)),
                 self.faint(self.server_details(server)),
             ]));
             if chosen && let Some(reason) = &server.reason {
@@ -190,7 +203,7 @@ impl Seen<'_> {
             words.push(format!("{} {}", self.pick("restarts", "перезапусков"), server.restart_count));
         }
         if server.circuit_breaker_state != BreakerState::Closed {
-            words.push(format!("breaker {}", server.circuit_breaker_state));
+            words.push(format!("breaker {}", server.circuit_breaker_state.word(language)));
         }
         words.extend(
             server
@@ -203,7 +216,7 @@ impl Seen<'_> {
     /// What the gateway gives each server, and what waits.
     pub(super) fn gates(&self) -> Vec<Line<'static>> {
         let Some(gateway) = &self.status.gateway else { return Vec::new() };
-        let (in_flight, waiting) = (self.pick("in flight", "в работе"), self.pick("waiting", "ждут"));
+        let (in_flight, waiting) = (self.pick("in flight", "в работе"), self.pick("waiting", "в очереди"));
         let mut lines = Vec::new();
         for gate in &gateway.gates {
             let mut spans = vec![
@@ -265,14 +278,17 @@ impl Seen<'_> {
     }
 
     /// How it went down lately.
-    pub(super) fn exits(&self) -> Vec<Line<'static>> {
+    pub(super) fn exits(&self, width: usize) -> Vec<Line<'static>> {
         let told = &self.model.exits;
         if told.is_empty() {
             return Vec::new();
         }
         let mut lines = vec![Line::from(self.style.span(self.pick("last exits", "последние падения"), Tone::Strong))];
         lines.extend(told.iter().rev().take(EXITS).map(|exit| {
-            Line::from(vec![self.faint(format!("{:8} ", exit.at)), self.style.span(exit.text.clone(), Tone::Doubt)])
+            Line::from(vec![
+                self.faint(format!("{:8} ", exit.at)),
+                self.style.span(cut(&exit.text, width.saturating_sub(9)), Tone::Doubt),
+            ])
         }));
         lines.push(Line::raw(""));
         lines
@@ -283,12 +299,6 @@ impl Seen<'_> {
     }
 }
 
-/// At most so many lines of so many columns.
-fn folded(text: &str, width: usize, most: usize) -> Vec<String> {
-    let chars: Vec<char> = text.chars().collect();
-    chars.chunks(width.max(10)).take(most).map(|chunk| chunk.iter().collect()).collect()
-}
-
 fn limited(why: LimitedBy, seen: &Seen<'_>) -> String {
     match why {
         LimitedBy::SlowStart => seen.pick("until the first answer", "до первого ответа"),
@@ -296,23 +306,6 @@ fn limited(why: LimitedBy, seen: &Seen<'_>) -> String {
         LimitedBy::Suspect => seen.pick("a suspect is alone with it", "подозрительный запрос один"),
     }
     .to_owned()
-}
-
-fn phase_word(phase: Phase, seen: &Seen<'_>) -> &'static str {
-    let language = seen.model.options.language;
-    match phase {
-        Phase::Starting => language.pick("starting", "запуск"),
-        Phase::Loading => language.pick("loading", "загрузка"),
-        Phase::Ready => language.pick("ready", "готов"),
-        Phase::Busy => language.pick("busy", "занят"),
-        Phase::Suspect => language.pick("suspect", "сомнение"),
-        Phase::Draining => language.pick("draining", "доработка"),
-        Phase::Stopping => language.pick("stopping", "остановка"),
-        Phase::Backoff => language.pick("backoff", "ожидание"),
-        Phase::Suspended => language.pick("suspended", "удержан"),
-        Phase::Stopped => language.pick("stopped", "остановлен"),
-        Phase::Failed => language.pick("failed", "отказ"),
-    }
 }
 
 const fn phase_tone(phase: Phase) -> Tone {
@@ -326,26 +319,21 @@ const fn phase_tone(phase: Phase) -> Tone {
     }
 }
 
-fn breaker_state(state: BreakerState, seen: &Seen<'_>) -> (String, Tone) {
-    let language = seen.model.options.language;
-    let (word, tone) = match state {
-        BreakerState::Closed => (language.pick("closed", "закрыт"), Tone::Good),
-        BreakerState::HalfOpen => (language.pick("half-open", "проба"), Tone::Doubt),
-        BreakerState::Open => (language.pick("open", "открыт"), Tone::Bad),
+fn breaker_state(state: BreakerState, language: Language) -> (String, Tone) {
+    let tone = match state {
+        BreakerState::Closed => Tone::Good,
+        BreakerState::HalfOpen => Tone::Doubt,
+        BreakerState::Open => Tone::Bad,
     };
-    (word.to_owned(), tone)
+    (state.word(language).to_owned(), tone)
 }
 
-fn child_state(state: ChildState, seen: &Seen<'_>) -> (String, Tone) {
-    let language = seen.model.options.language;
-    let (word, tone) = match state {
-        ChildState::Ready => (language.pick("ready", "готов"), Tone::Good),
-        ChildState::Up => (language.pick("up", "запущен"), Tone::Good),
-        ChildState::Starting => (language.pick("starting", "запуск"), Tone::Doubt),
-        ChildState::Stopping => (language.pick("stopping", "остановка"), Tone::Doubt),
-        ChildState::Waiting => (language.pick("waiting", "ожидание"), Tone::Doubt),
-        ChildState::Suspended => (language.pick("suspended", "удержан"), Tone::Bad),
-        ChildState::Down => (language.pick("down", "нет"), Tone::Faint),
+fn child_state(state: ChildState, language: Language) -> (String, Tone) {
+    let tone = match state {
+        ChildState::Ready | ChildState::Up => Tone::Good,
+        ChildState::Starting | ChildState::Stopping | ChildState::Waiting => Tone::Doubt,
+        ChildState::Suspended => Tone::Bad,
+        ChildState::Down => Tone::Faint,
     };
-    (word.to_owned(), tone)
+    (state.word(language).to_owned(), tone)
 }

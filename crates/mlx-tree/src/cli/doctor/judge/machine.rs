@@ -4,7 +4,6 @@ use mlx_tree::api::Language;
 
 use super::super::Finding;
 use super::super::facts::{Facts, Machine};
-use super::size;
 
 /// `mlx_lm.server` raises its own limit to this when it starts, and ends if it cannot.
 const MLX_LM_NEEDS: u64 = 4096;
@@ -48,21 +47,21 @@ fn memory(machine: &Machine, language: Language) -> Finding {
     let Some(memory) = machine.memory else {
         return Finding::unknown("memory", language.pick("the system does not say", "система не говорит"));
     };
-    let mut said = size(memory.total, language);
+    let mut said = language.size(memory.total);
     if let Some(available) = memory.available {
-        let available = size(available, language);
+        let available = language.size(available);
         said += &language.pick(format!(", {available} available"), format!(", доступно {available}"));
     }
     if let Some(limit) = machine.limit {
-        let limit = size(limit, language);
+        let limit = language.size(limit);
         said += &language.pick(format!(", limited to {limit}"), format!(", предел {limit}"));
     }
     if let Some(gpu) = machine.gpu_limit {
-        let gpu = size(gpu, language);
+        let gpu = language.size(gpu);
         said += &language.pick(format!(", {gpu} for the GPU"), format!(", для GPU {gpu}"));
     }
     if let Some(swap) = memory.swap.filter(|swap| swap.total > 0) {
-        let used = size(swap.total.saturating_sub(swap.free), language);
+        let used = language.size(swap.total.saturating_sub(swap.free));
         said += &language.pick(format!(", {used} in swap"), format!(", в подкачке {used}"));
     }
     let pressed = machine.pressure.filter(|pressure| *pressure >= PRESSED);

@@ -62,7 +62,7 @@ pub(super) fn running(running: &Running, language: Language) -> Finding {
             "instance",
             language.pick(
                 format!("pid {pid} runs, and its control API does not answer"),
-                format!("процесс {pid} работает, но его control API не отвечает"),
+                format!("процесс {pid} работает, но его управляющий API не отвечает"),
             ),
             language.pick(
                 format!("look at its log; kill {pid} ends it and its servers"),

@@ -4,7 +4,6 @@ use mlx_tree::api::Language;
 
 use super::super::Finding;
 use super::super::facts::{Damage, Files, Found, Machine, Model, Python, Server};
-use super::size;
 
 /// The versions of mlx-lm that were tried: the first and the last one, as major and minor.
 const TRIED: [(u32, u32); 2] = [(0, 26), (0, 32)];
@@ -85,7 +84,7 @@ pub(super) fn model(server: &Server, machine: &Machine, language: Language) -> O
             "model",
             language.pick(
                 format!("{name}: builtin:tiny, made on the spot; it babbles"),
-                format!("{name}: builtin:tiny, создаётся на месте; выдаёт бессмыслицу"),
+                format!("{name}: builtin:tiny, создаётся на месте; несёт чепуху"),
             ),
         ),
         Model::Unknown(why) => Finding::unknown("model", format!("{name}: {why}")),
@@ -94,7 +93,7 @@ pub(super) fn model(server: &Server, machine: &Machine, language: Language) -> O
             format!("{name}: {}", language.say(why)),
             language.pick(
                 "set server.model to a directory with config.json, to a hub name, or to builtin:tiny",
-                "укажите в server.model каталог с config.json, имя в хабе или builtin:tiny",
+                "укажите в server.model каталог с config.json, имя на хабе или builtin:tiny",
             ),
         ),
         Model::Hub { id, cached: None } if server.start_offline => Finding::bad(
@@ -145,7 +144,7 @@ fn judged(name: &str, model: &str, files: &Files, machine: &Machine, language: L
         );
     }
     let needs = (files.weights as f64 * (1.0 + BESIDE)) as u64;
-    let (weights, about) = (size(files.weights, language), size(needs, language));
+    let (weights, about) = (language.size(files.weights), language.size(needs));
     let said = language.pick(
         format!("{name}: {model} is complete, {weights} of weights; it will need about {about}"),
         format!("{name}: {model} целая, весов {weights}; понадобится около {about}"),
@@ -160,10 +159,10 @@ fn damaged(damage: &Damage, language: Language) -> String {
             language.pick("a pointer of Git LFS, not the file", "указатель Git LFS, а не сам файл").to_owned()
         }
         Damage::Size { has, wants } => {
-            let (has, wants) = (size(*has, language), size(*wants, language));
+            // In bytes: what is missing may be less than any larger unit shows.
             language.pick(
-                format!("it has {has}, and by its own head it should have {wants}: cut short"),
-                format!("в нём {has}, а по его же заголовку должно быть {wants}: он обрезан"),
+                format!("it has {has} of the {wants} bytes that its own head tells of: cut short"),
+                format!("в нём {has} из {wants} байт, о которых говорит его заголовок: он обрезан"),
             )
         }
         Damage::Malformed(why) => language.pick(format!("damaged: {why}"), format!("повреждён: {why}")),
@@ -183,7 +182,7 @@ fn room(needs: u64, said: String, machine: &Machine, language: Language) -> Find
     };
     let limits = [Some(total), machine.limit, machine.gpu_limit];
     let room = limits.into_iter().flatten().min().unwrap_or(total);
-    let has = size(room, language);
+    let has = language.size(room);
     let fix = language.pick(
         "take a smaller model or one with fewer bits, or give it more room",
         "возьмите модель поменьше или с меньшей разрядностью либо дайте ей больше места",

@@ -113,7 +113,7 @@ const ILLNESSES: &[Illness] = &[
     (|it| it.places[1].seen = Ok(Seen::Other), "data_dir", Mark::Bad, "not a directory"),
     (|it| it.places[1].seen = Ok(Seen::CannotBeMade), "data_dir", Mark::Bad, "cannot be made"),
     (|it| it.places[1].seen = Err("hangs".to_owned()), "data_dir", Mark::Unknown, "hangs"),
-    (|it| it.places[0].free = Ok(1 << 20), "state_dir", Mark::Bad, "1.0 MiB free"),
+    (|it| it.places[0].free = Ok(1 << 20), "state_dir", Mark::Bad, "1 MiB free"),
     (|it| it.places[0].free = Ok(500 << 20), "state_dir", Mark::Note, "make room"),
     (|it| it.places[0].free = Err("hangs".to_owned()), "state_dir", Mark::Unknown, "hangs"),
     (|it| python(it, Found::WouldBeMade), "python", Mark::Note, "mlx-tree setup"),
@@ -292,7 +292,7 @@ fn a_healthy_machine_has_nothing_to_mend() {
     ✓ model          server: /models/m is complete, 4.0 GiB of weights; it will need about 4.8 GiB
     ✓ port           gateway.listen = 127.0.0.1:8080 is held by the mlx-tree that runs here
     ✓ open files     1024 at once, and it may be raised to 65536
-    ✓ memory         16.0 GiB, 9.0 GiB available, 0.0 MiB in swap
+    ✓ memory         16.0 GiB, 9.0 GiB available, 0 MiB in swap
     ✓ boot id        b
     ✓ instance       pid 7 runs and answers, VERSION
     ✓ fallback       127.0.0.1:8080 answers and has qwen3:8b
@@ -306,13 +306,13 @@ fn a_healthy_machine_has_nothing_to_mend() {
     let findings = judge(&facts, Language::Ru);
     insta::assert_snapshot!(text(&findings, Language::Ru).replace(env!("CARGO_PKG_VERSION"), "VERSION"), @"
     ✓ configuration  читается
-    ✓ state_dir      /home/ada/state_dir, свободно 50,0 ГиБ
-    ✓ data_dir       /home/ada/data_dir, свободно 50,0 ГиБ
+    ✓ state_dir      /home/ada/state_dir, свободно 50.0 ГиБ
+    ✓ data_dir       /home/ada/data_dir, свободно 50.0 ГиБ
     ✓ python         server: /usr/bin/python3, Python 3.12.1, mlx_lm 0.32.2, mlx 0.32.4
-    ✓ model          server: /models/m целая, весов 4,0 ГиБ; понадобится около 4,8 ГиБ
+    ✓ model          server: /models/m целая, весов 4.0 ГиБ; понадобится около 4.8 ГиБ
     ✓ port           gateway.listen = 127.0.0.1:8080 занят здешним mlx-tree
     ✓ open files     одновременно 1024, можно поднять до 65536
-    ✓ memory         16,0 ГиБ, доступно 9,0 ГиБ, в подкачке 0,0 МиБ
+    ✓ memory         16.0 ГиБ, доступно 9.0 ГиБ, в подкачке 0 МиБ
     ✓ boot id        b
     ✓ instance       процесс 7 работает и отвечает, VERSION
     ✓ fallback       127.0.0.1:8080 отвечает, модели на месте: qwen3:8b

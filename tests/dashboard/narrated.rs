@@ -91,7 +91,14 @@ pub(crate) fn keys() -> Value {
 pub(crate) fn samples() -> Value {
     let sample = |kind: Kind| {
         let level = kind.level();
-        let event = Event { seq: 1, at: "2026-01-01T00:00:00Z".to_owned(), child: "server".to_owned(), epoch: 1, kind };
+        let event = Event {
+            seq: 1,
+            at: "2026-01-01T00:00:00Z".to_owned(),
+            child: "server".to_owned(),
+            epoch: 1,
+            server: None,
+            kind,
+        };
         let line = |language| narrate(&event, language).map(|line| words_of(&line));
         json!({"en": line(Language::En), "ru": line(Language::Ru), "level": level, "event": event})
     };

@@ -34,8 +34,8 @@ async fn a_life_is_counted_and_nothing_of_what_clients_say_is_told() {
         assert_eq!(gateway.send_with(&headers, &body).await.answer().await.head.status, status);
     }
     crate::support::send(first.process_pid.expect("it serves"), Signal::SIGKILL);
-    let status = tree.ready(2).await;
     assert_eq!(gateway.ask(&plain("hello again")).await.head.status, 200);
+    let status = tree.ready(2).await;
     tree.balanced().await;
 
     let page = tree.client().metrics().await.expect("it answers");
@@ -65,6 +65,9 @@ async fn a_life_is_counted_and_nothing_of_what_clients_say_is_told() {
         (1.0, 1.0)
     );
     assert_eq!(value("mlx_tree_attempts_total", &[SERVER, ("end", "answered")]), 4.0);
+    // Whether it came too early to be held, the events know.
+    let held = text.value("mlx_tree_events_total", &[("event", "request.held")]).unwrap_or(0.0);
+    assert_eq!(value("mlx_tree_request_holds_total", &[SERVER]), held);
     assert_eq!(value("mlx_tree_request_first_byte_seconds_count", &[SERVER]), 4.0);
     assert!(value("mlx_tree_tokens_total", &[SERVER]) >= 4.0);
     assert_eq!(value("mlx_tree_events_total", &[("event", "server.exited")]), 1.0);

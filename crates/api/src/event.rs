@@ -29,6 +29,9 @@ pub struct Event {
     pub child: String,
     /// That child's incarnation; 0 where none is meant.
     pub epoch: u64,
+    /// The server that it is about, where `child` does not say so: that of a request. `epoch` is that server's incarnation then.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub server: Option<String>,
     /// What happened.
     #[serde(flatten)]
     pub kind: Kind,

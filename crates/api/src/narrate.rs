@@ -62,7 +62,14 @@ mod tests {
     use super::*;
 
     fn event(kind: Kind) -> Event {
-        Event { seq: 1, at: "2026-01-01T00:00:00Z".to_owned(), child: "server".to_owned(), epoch: 1, kind }
+        Event {
+            seq: 1,
+            at: "2026-01-01T00:00:00Z".to_owned(),
+            child: "server".to_owned(),
+            epoch: 1,
+            server: None,
+            kind,
+        }
     }
 
     fn exited(code: Option<i32>, signal: Option<i32>, cause: Option<&str>) -> Kind {

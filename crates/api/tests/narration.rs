@@ -86,7 +86,14 @@ fn told(language: Language) -> String {
     let mut text = String::new();
     for kind in every_kind() {
         let child = if matches!(kind, Kind::ChildExited { .. }) { "health" } else { "server" };
-        let event = Event { seq: 1, at: "2026-01-01T00:00:00Z".to_owned(), child: child.to_owned(), epoch: 1, kind };
+        let event = Event {
+            seq: 1,
+            at: "2026-01-01T00:00:00Z".to_owned(),
+            child: child.to_owned(),
+            epoch: 1,
+            server: None,
+            kind,
+        };
         let line = narrate(&event, language).unwrap_or_else(|| "(routine, not told)".to_owned());
         let _ = writeln!(text, "{:<20} {line}", event.kind.name());
     }
@@ -110,6 +117,7 @@ fn of_several_servers_each_is_told_of_by_its_name() {
         at: "2026-01-01T00:00:00Z".to_owned(),
         child: "coder/server".to_owned(),
         epoch: 1,
+        server: None,
         kind: Kind::ServerPutToSleep { reason: "nobody has asked for it for a while".to_owned() },
     };
     assert_eq!(

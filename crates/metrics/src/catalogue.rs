@@ -106,17 +106,17 @@ catalogue! {
         "From a request's arrival to the first byte of its answer.";
     WAIT = Histogram "mlx_tree_request_wait_seconds" ["server"]
         "How long a request waited for its turn and for restarts.";
-    HOLDS = Counter "mlx_tree_request_holds_total" []
+    HOLDS = Counter "mlx_tree_request_holds_total" ["server"]
         "Times that a request waited for a server that was not ready.";
-    REPLAYS = Counter "mlx_tree_request_replays_total" []
+    REPLAYS = Counter "mlx_tree_request_replays_total" ["server"]
         "Requests that were sent again, unseen by their clients.";
-    CONTINUATIONS = Counter "mlx_tree_request_continuations_total" []
+    CONTINUATIONS = Counter "mlx_tree_request_continuations_total" ["server"]
         "Cut streams that went on where they were cut.";
-    DIVERTS = Counter "mlx_tree_request_diverts_total" ["to"]
+    DIVERTS = Counter "mlx_tree_request_diverts_total" ["server", "to"]
         "Requests that a fallback was asked to answer.";
-    QUARANTINES = Counter "mlx_tree_request_quarantines_total" []
+    QUARANTINES = Counter "mlx_tree_request_quarantines_total" ["server"]
         "Requests that were in flight at two ends of the server, and are refused from then on.";
-    CUT_STREAMS = Counter "mlx_tree_cut_streams_total" []
+    CUT_STREAMS = Counter "mlx_tree_cut_streams_total" ["server"]
         "Answers of which clients have a part only, and were told so.";
     TOKENS = Counter "mlx_tree_tokens_total" ["server"]
         "Tokens that the server has produced for clients, as far as can be counted from outside.";

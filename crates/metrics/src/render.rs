@@ -155,12 +155,12 @@ fn requests(page: &mut Page, totals: &Totals) {
     for (name, server) in totals.servers() {
         lines.histogram([name], &server.requests.wait);
     }
-    page.family(&of::HOLDS).count([], totals.holds);
-    page.family(&of::REPLAYS).count([], totals.replays);
-    page.family(&of::CONTINUATIONS).count([], totals.continuations);
-    words(page, &of::DIVERTS, &totals.diverts);
-    page.family(&of::QUARANTINES).count([], totals.quarantines);
-    page.family(&of::CUT_STREAMS).count([], totals.cut_streams);
+    each(page, &of::HOLDS, totals, |server| server.requests.holds);
+    each(page, &of::REPLAYS, totals, |server| server.requests.replays);
+    each(page, &of::CONTINUATIONS, totals, |server| server.requests.continuations);
+    by_word(page, &of::DIVERTS, totals, |server| &server.requests.diverts);
+    each(page, &of::QUARANTINES, totals, |server| server.requests.quarantines);
+    each(page, &of::CUT_STREAMS, totals, |server| server.requests.cut_streams);
     each(page, &of::TOKENS, totals, |server| server.tokens);
     words(page, &of::FALLBACK_UP, &totals.fallbacks);
 }

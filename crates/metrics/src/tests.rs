@@ -40,8 +40,17 @@ impl Story {
     }
 
     fn told(&mut self, child: &str, epoch: u64, kind: Kind) -> &mut Self {
-        let event = Event { seq: 1, at: "2026-01-01T00:00:00Z".to_owned(), child: child.to_owned(), epoch, kind };
-        self.totals.on_event(&event, self.now);
+        self.heard(child, None, epoch, kind)
+    }
+
+    /// Something has happened to a request of `server`.
+    fn asked(&mut self, server: &str, kind: Kind) -> &mut Self {
+        self.heard("gateway", Some(server.to_owned()), 1, kind)
+    }
+
+    fn heard(&mut self, child: &str, server: Option<String>, epoch: u64, kind: Kind) -> &mut Self {
+        let (at, child) = ("2026-01-01T00:00:00Z".to_owned(), child.to_owned());
+        self.totals.on_event(&Event { seq: 1, at, child, epoch, server, kind }, self.now);
         self
     }
 

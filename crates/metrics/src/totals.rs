@@ -30,12 +30,6 @@ pub(crate) struct Totals {
     /// Requests that were refused before it was known for which server they are.
     pub(crate) strays: RequestTotals,
     pub(crate) events: Words,
-    pub(crate) holds: u64,
-    pub(crate) replays: u64,
-    pub(crate) continuations: u64,
-    pub(crate) diverts: Words,
-    pub(crate) quarantines: u64,
-    pub(crate) cut_streams: u64,
     /// 1 for one that can be asked, else 0.
     pub(crate) fallbacks: Words,
     pub(crate) child_exits: Words,
@@ -55,12 +49,6 @@ impl Totals {
             servers,
             strays: RequestTotals::empty(),
             events: Words::new(),
-            holds: 0,
-            replays: 0,
-            continuations: 0,
-            diverts: Words::new(),
-            quarantines: 0,
-            cut_streams: 0,
             fallbacks: Words::new(),
             child_exits: zeros(words::CHILDREN),
             operator: zeros(words::VERBS),
@@ -89,12 +77,16 @@ impl Totals {
     pub(crate) fn on_event(&mut self, event: &Event, now: Duration) {
         *self.events.entry(event.kind.name()).or_default() += 1;
         match &event.kind {
-            Kind::RequestHeld { .. } => self.holds += 1,
-            Kind::RequestReplayed { .. } => self.replays += 1,
-            Kind::RequestContinued { .. } => self.continuations += 1,
-            Kind::RequestDiverted { to, .. } => add(&mut self.diverts, known(words::FALLBACKS, to)),
-            Kind::RequestQuarantined { .. } => self.quarantines += 1,
-            Kind::RequestFailed { cut: true, .. } => self.cut_streams += 1,
+            Kind::RequestHeld { .. }
+            | Kind::RequestReplayed { .. }
+            | Kind::RequestContinued { .. }
+            | Kind::RequestDiverted { .. }
+            | Kind::RequestQuarantined { .. }
+            | Kind::RequestFailed { .. } => {
+                if let Some(totals) = event.server.as_deref().and_then(|name| self.server(name)) {
+                    totals.requests.on_event(&event.kind);
+                }
+            }
             Kind::FallbackReady { name, .. } => drop(self.fallbacks.insert(known(words::FALLBACKS, name), 1)),
             Kind::FallbackUnavailable { name, .. } => drop(self.fallbacks.insert(known(words::FALLBACKS, name), 0)),
             Kind::ChildExited { .. } => {
@@ -137,8 +129,7 @@ impl Totals {
             | Kind::ChildStarted
             | Kind::FallbackUnloaded { .. }
             | Kind::GatewayListening { .. }
-            | Kind::GatewayDraining { .. }
-            | Kind::RequestFailed { cut: false, .. } => {}
+            | Kind::GatewayDraining { .. } => {}
         }
     }
 

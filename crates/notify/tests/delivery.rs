@@ -34,7 +34,7 @@ fn target(name: &str, sink: Sink) -> Target {
 fn opened(seq: u64) -> Event {
     let kind = Kind::BreakerOpened { reason: format!("{seq} failures <!channel> @all"), open_for_s: Some(60.0) };
     let at = "2026-01-01T12:00:00Z".to_owned();
-    Event { seq, at, child: "breaker".to_owned(), epoch: 0, kind }
+    Event { seq, at, child: "breaker".to_owned(), epoch: 0, server: None, kind }
 }
 
 /// What could not be delivered: to whom, and why.

@@ -221,7 +221,14 @@ mod tests {
     const NEVER: Duration = Duration::from_secs(3600);
 
     fn event(seq: u64, kind: Kind) -> Event {
-        Event { seq, at: format!("2026-01-01T00:00:{seq:02}Z"), child: "server".to_owned(), epoch: 1, kind }
+        Event {
+            seq,
+            at: format!("2026-01-01T00:00:{seq:02}Z"),
+            child: "server".to_owned(),
+            epoch: 1,
+            server: None,
+            kind,
+        }
     }
 
     fn down() -> Kind {

@@ -43,6 +43,15 @@ impl Bus {
 
     /// Publishes that `kind` happened to incarnation `epoch` of `child`, as an event and as a structured log record.
     pub fn emit(&self, child: &str, epoch: u64, kind: Kind) {
+        self.publish(child, None, epoch, kind);
+    }
+
+    /// The same of something that `child` has done about incarnation `epoch` of `server`.
+    pub fn emit_about(&self, server: &str, child: &str, epoch: u64, kind: Kind) {
+        self.publish(child, Some(server.to_owned()), epoch, kind);
+    }
+
+    fn publish(&self, child: &str, server: Option<String>, epoch: u64, kind: Kind) {
         let event = {
             let mut log = self.shared.log.lock().unwrap_or_else(PoisonError::into_inner);
             log.seq += 1;
@@ -51,6 +60,7 @@ impl Bus {
                 at: jiff::Timestamp::now().to_string(),
                 child: child.to_owned(),
                 epoch,
+                server,
                 kind,
             });
             if log.recent.len() == REMEMBERED {
@@ -117,6 +127,7 @@ fn record(event: &Event) {
                 target: "mlx_tree::event",
                 seq = event.seq,
                 child = event.child.as_str(),
+                server = event.server.as_deref(),
                 epoch = event.epoch,
                 event = event.kind.name(),
                 detail = ?event.kind,

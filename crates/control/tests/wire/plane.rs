@@ -143,7 +143,7 @@ pub(crate) fn serving() -> Status {
 
 pub(crate) fn event(seq: u64) -> Arc<Event> {
     let at = "2026-01-01T00:00:00Z".to_owned();
-    Arc::new(Event { seq, at, child: "server".to_owned(), epoch: 1, kind: Kind::ServerLoading })
+    Arc::new(Event { seq, at, child: "server".to_owned(), epoch: 1, server: None, kind: Kind::ServerLoading })
 }
 
 pub(crate) struct Plane {

@@ -143,6 +143,30 @@ fn requests_are_counted_by_how_they_ended() {
 }
 
 #[test]
+fn what_happens_to_requests_is_counted_for_the_server_that_they_were_for() {
+    let mut story = Story::of(&["main", "coder"]);
+    let (request, reason) = (|| "r".to_owned(), || "it is down".to_owned());
+    let (code, message) = ("backend_crashed".to_owned(), reason());
+    story.asked("coder", Kind::RequestHeld { request: request(), reason: reason() });
+    story.asked("coder", Kind::RequestHeld { request: request(), reason: reason() });
+    story.asked("coder", Kind::RequestReplayed { request: request(), attempt: 2 });
+    story.asked("main", Kind::RequestContinued { request: request(), attempt: 2 });
+    story.asked("main", Kind::RequestDiverted { request: request(), to: "ollama".to_owned(), reason: reason() });
+    story.asked("main", Kind::RequestQuarantined { request: request(), for_s: 600.0 });
+    story.asked("main", Kind::RequestFailed { request: request(), code: code.clone(), message: reason(), cut: true });
+    story.asked("coder", Kind::RequestFailed { request: request(), code, message, cut: false });
+    let text = story.text();
+    let both = |name: &str| ["main", "coder"].map(|server| text.value(name, &[("server", server)]));
+    assert_eq!(both("mlx_tree_request_holds_total"), [Some(0.0), Some(2.0)], "a 0 before the first");
+    assert_eq!(both("mlx_tree_request_replays_total"), [Some(0.0), Some(1.0)]);
+    assert_eq!(both("mlx_tree_request_continuations_total"), [Some(1.0), Some(0.0)]);
+    assert_eq!(both("mlx_tree_request_quarantines_total"), [Some(1.0), Some(0.0)]);
+    assert_eq!(both("mlx_tree_cut_streams_total"), [Some(1.0), Some(0.0)]);
+    let diverts = text.value("mlx_tree_request_diverts_total", &[("server", "main"), ("to", "ollama")]);
+    assert_eq!(diverts, Some(1.0));
+}
+
+#[test]
 fn probes_are_told_apart_by_what_was_asked_and_what_came() {
     let mut story = Story::of(&["server"]);
     let took = Duration::from_millis(30);

@@ -41,6 +41,10 @@ fn eventful() -> Story {
         Kind::RequestDiverted { request: request.clone(), to: text("ollama"), reason: text("down") },
         Kind::RequestQuarantined { request: request.clone(), for_s: 1.0 },
         Kind::RequestFailed { request, code: text("backend_crashed"), message: text("gone"), cut: true },
+    ] {
+        story.asked(server, kind);
+    }
+    for kind in [
         Kind::ChildExited { reason: text("a bug") },
         Kind::ConfigReloaded { changes: Vec::new() },
         Kind::ConfigRejected { reason: text("a typo") },
@@ -109,6 +113,10 @@ fn no_text_of_anybody_else_becomes_a_label() {
         Kind::RequestHeld { request: text(), reason: text() },
         Kind::RequestDiverted { request: text(), to: text(), reason: text() },
         Kind::RequestFailed { request: text(), code: text(), message: text(), cut: false },
+    ] {
+        story.asked("server", kind);
+    }
+    for kind in [
         Kind::FallbackUnavailable { name: text(), reason: text() },
         Kind::NotifyUndelivered { to: text(), reason: text() },
         Kind::ChildExited { reason: text() },

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use mlx_tree_api::{RequestOutcome, Sample};
+use mlx_tree_api::{Kind, RequestOutcome, Sample};
 
+use super::{Words, add};
 use crate::histogram::Histogram;
 use crate::words::{self, known};
 
@@ -20,6 +21,13 @@ pub(crate) struct RequestTotals {
     pub(crate) took: BTreeMap<&'static str, Histogram>,
     pub(crate) first_byte: Histogram,
     pub(crate) wait: Histogram,
+    pub(crate) holds: u64,
+    pub(crate) replays: u64,
+    pub(crate) continuations: u64,
+    /// By the fallback that was asked.
+    pub(crate) diverts: Words,
+    pub(crate) quarantines: u64,
+    pub(crate) cut_streams: u64,
 }
 
 // === impl RequestTotals ===
@@ -41,6 +49,25 @@ impl RequestTotals {
             took: BTreeMap::new(),
             first_byte: Histogram::new(FIRST_BYTE),
             wait: Histogram::new(WAIT),
+            holds: 0,
+            replays: 0,
+            continuations: 0,
+            diverts: Words::new(),
+            quarantines: 0,
+            cut_streams: 0,
+        }
+    }
+
+    /// Something has happened to a request; other events change nothing.
+    pub(super) fn on_event(&mut self, kind: &Kind) {
+        match kind {
+            Kind::RequestHeld { .. } => self.holds += 1,
+            Kind::RequestReplayed { .. } => self.replays += 1,
+            Kind::RequestContinued { .. } => self.continuations += 1,
+            Kind::RequestDiverted { to, .. } => add(&mut self.diverts, known(words::FALLBACKS, to)),
+            Kind::RequestQuarantined { .. } => self.quarantines += 1,
+            Kind::RequestFailed { cut: true, .. } => self.cut_streams += 1,
+            _ => {}
         }
     }
 

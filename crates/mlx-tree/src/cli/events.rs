@@ -106,7 +106,7 @@ mod tests {
     #[test]
     fn events_are_told_with_their_time_or_given_whole() {
         let at = "2026-01-02T03:04:05.678Z".to_owned();
-        let event = |kind| Event { seq: 1, at: at.clone(), child: "server".to_owned(), epoch: 1, kind };
+        let event = |kind| Event { seq: 1, at: at.clone(), child: "server".to_owned(), epoch: 1, server: None, kind };
         let failed = event(Kind::HealthFailed { streak: 1, threshold: 3, reason: "no answer".to_owned() });
         let told = Form::Told(Language::Ru).text(&failed).expect("it is told");
         assert!(told.starts_with("2026-01-02T03:04:05Z  ⚠️ [SUPERVISOR] Health check failed (1/3)"), "{told}");

@@ -61,8 +61,8 @@ impl Observer for TreeObserver {
         })
     }
 
-    fn tell(&self, _server: &str, epoch: u64, kind: Kind) {
-        self.bus.emit(GATEWAY, epoch, kind);
+    fn tell(&self, server: &str, epoch: u64, kind: Kind) {
+        self.bus.emit_about(server, GATEWAY, epoch, kind);
     }
 
     fn sample(&self, sample: &Sample<'_>) {

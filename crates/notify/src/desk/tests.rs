@@ -39,7 +39,7 @@ impl Story {
 
     fn hears(&mut self, child: &str, kind: Kind) {
         self.seq += 1;
-        let event = Event { seq: self.seq, at: String::new(), child: child.to_owned(), epoch: 1, kind };
+        let event = Event { seq: self.seq, at: String::new(), child: child.to_owned(), epoch: 1, server: None, kind };
         self.desk.hear(&event, self.now);
         self.works();
     }

@@ -60,7 +60,7 @@ impl Story {
     fn tell(&mut self, now: u64, child: &str, epoch: u64, kind: Kind) -> News {
         self.seq += 1;
         let stamp = format!("2026-01-01T00:{:02}:{:02}.5Z", now / 60, now % 60);
-        let event = Event { seq: self.seq, at: stamp, child: child.to_owned(), epoch, kind };
+        let event = Event { seq: self.seq, at: stamp, child: child.to_owned(), epoch, server: None, kind };
         self.ledger.on_event(&event, at(now))
     }
 

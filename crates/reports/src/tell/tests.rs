@@ -177,6 +177,7 @@ fn one_report_is_told_whole() {
         at: "2026-01-01T11:59:01.5Z".to_owned(),
         child: "server".to_owned(),
         epoch: 3,
+        server: None,
         kind,
     }];
     let text = tell_one(&report, now(0.0), Language::En);

@@ -39,7 +39,7 @@ pub(crate) fn status() -> Status {
 
 pub(crate) fn event(seq: u64, kind: Kind) -> Message {
     let at = format!("2026-01-01T12:00:{seq:02}Z");
-    Message::Event(Box::new(Event { seq, at, child: "server".to_owned(), epoch: 3, kind }))
+    Message::Event(Box::new(Event { seq, at, child: "server".to_owned(), epoch: 3, server: None, kind }))
 }
 
 fn options(language: Language) -> Options {

@@ -12,7 +12,14 @@ fn remembered(range: std::ops::RangeInclusive<u64>) -> Vec<Arc<Event>> {
     range
         .map(|seq| {
             let kind = Kind::ServerStopped { how: "one\nline".to_owned() };
-            Arc::new(Event { seq, at: "2026-01-01T00:00:00Z".to_owned(), child: "server".to_owned(), epoch: 1, kind })
+            Arc::new(Event {
+                seq,
+                at: "2026-01-01T00:00:00Z".to_owned(),
+                child: "server".to_owned(),
+                epoch: 1,
+                server: None,
+                kind,
+            })
         })
         .collect()
 }

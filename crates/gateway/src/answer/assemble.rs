@@ -6,7 +6,7 @@
 
 use bytes::Bytes;
 
-use super::chunk::CHOICES_MAX;
+use super::chunk::{CHOICES_MAX, Token};
 use super::object::{Object, Writer, array, elements};
 
 mod parts;
@@ -80,6 +80,19 @@ impl Assembly {
                 self.choice(choice.get())?;
             }
         }
+        Ok(())
+    }
+
+    /// Adds what is new in the data of an event, of so many bytes, that is otherwise like the last one.
+    ///
+    /// # Errors
+    ///
+    /// As [`Assembly::take`].
+    pub fn take_token(&mut self, bytes: usize, token: &Token<'_>) -> Result<(), NoAnswer> {
+        self.room = self.room.checked_sub(bytes).ok_or(NoAnswer::TooLarge { limit: self.limit })?;
+        let choice = self.choices.iter_mut().find(|(index, _)| *index == token.choice);
+        let text = choice.and_then(|(_, parts)| parts.text_mut(token.channel)).ok_or(NoAnswer::Garbage)?;
+        text.push_str(&token.text);
         Ok(())
     }
 

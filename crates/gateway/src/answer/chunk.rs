@@ -1,14 +1,18 @@
 //! One data event: a chunk of an answer as OpenAI has it, read once, with its texts borrowed from the event.
 
+use std::ops::Range;
+
 use bytes::{BufMut as _, Bytes, BytesMut};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 mod failure;
 mod fields;
+mod mould;
 
 pub use failure::Failure;
 pub use fields::{Channel, Choice, Delta, Function, Rest, Text, ToolCall};
+pub use mould::{Mould, Token};
 
 /// More choices than any server gives: what says so is no chunk.
 pub const CHOICES_MAX: usize = 128;
@@ -153,14 +157,14 @@ impl<'a> Chunk<'a> {
     /// The event as a client is sent it: `data: {…}` with `model` in place of the server's name for it.
     #[must_use]
     pub fn event(&self, model: &str) -> Bytes {
-        self.rewritten([(self.fields.model, &quoted(model))])
+        self.event_with([(self.fields.model, &quoted(model))])
     }
 
     /// The event with the marks of the answer that it is to continue.
     #[must_use]
     pub fn event_of(&self, label: &Label) -> Bytes {
         let Label { id, created, model } = label;
-        self.rewritten([
+        self.event_with([
             (self.fields.id.filter(|_| id.is_some()), id.as_deref().map_or("", RawValue::get)),
             (self.fields.created.filter(|_| created.is_some()), created.as_deref().map_or("", RawValue::get)),
             (self.fields.model, &quoted(model)),
@@ -168,28 +172,42 @@ impl<'a> Chunk<'a> {
     }
 
     /// The event with other values for some of its members, in their places. A member that is not there is not added.
-    fn rewritten<const N: usize>(&self, values: [(Option<&RawValue>, &str); N]) -> Bytes {
-        let mut places = values.map(|(old, new)| (old.map_or(0..0, |old| self.place(old)), new));
-        places.sort_unstable_by_key(|(place, _)| place.start);
-        let more: usize = places.iter().map(|(_, new)| new.len()).sum();
+    fn event_with<const N: usize>(&self, values: [(Option<&RawValue>, &str); N]) -> Bytes {
+        let more: usize = values.iter().map(|(_, new)| new.len()).sum();
         let mut event = BytesMut::with_capacity(self.data.len() + more + 8);
         event.put_slice(b"data: ");
-        let mut done = 0;
-        for (place, new) in places.into_iter().filter(|(place, _)| !place.is_empty()) {
-            put_on_one_line(&mut event, &self.data[done..place.start]);
-            event.put_slice(new.as_bytes());
-            done = place.end;
-        }
-        put_on_one_line(&mut event, &self.data[done..]);
+        self.put(&mut event, 0..self.data.len(), values);
         event.put_slice(b"\n\n");
         event.freeze()
     }
 
-    /// Where in the event one of its members stands.
-    fn place(&self, member: &RawValue) -> std::ops::Range<usize> {
-        // Both are slices of the same text, so this is a plain distance.
-        let start = member.get().as_ptr().addr() - self.data.as_ptr().addr();
-        start..start + member.get().len()
+    /// A part of the data as a client is sent it, under this name of the model.
+    fn part(&self, part: Range<usize>, model: &str) -> Box<[u8]> {
+        let mut out = BytesMut::new();
+        self.put(&mut out, part, [(self.fields.model, &quoted(model))]);
+        out[..].into()
+    }
+
+    /// Writes a part of the data, with other values for those of the members that stand in it.
+    fn put<const N: usize>(&self, out: &mut BytesMut, part: Range<usize>, values: [(Option<&RawValue>, &str); N]) {
+        let mut places =
+            values.map(|(old, new)| (old.and_then(|old| self.place_of(old.get())).unwrap_or_default(), new));
+        places.sort_unstable_by_key(|(place, _)| place.start);
+        let inside = |place: &Range<usize>| !place.is_empty() && part.start <= place.start && place.end <= part.end;
+        let mut done = part.start;
+        for (place, new) in places.into_iter().filter(|(place, _)| inside(place)) {
+            put_on_one_line(out, &self.data[done..place.start]);
+            out.put_slice(new.as_bytes());
+            done = place.end;
+        }
+        put_on_one_line(out, &self.data[done..part.end]);
+    }
+
+    /// Where in the data a piece of it stands; nothing if it is none.
+    fn place_of(&self, piece: &str) -> Option<Range<usize>> {
+        let (all, piece) = (self.data.as_bytes().as_ptr_range(), piece.as_bytes().as_ptr_range());
+        let inside = all.start <= piece.start && piece.end <= all.end;
+        inside.then(|| piece.start.addr() - all.start.addr()..piece.end.addr() - all.start.addr())
     }
 }
 

@@ -5,9 +5,10 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use serde_json::value::RawValue;
 
-use super::chunk::{self, Chunk, Failure, Garbage, Reading};
+use super::chunk::{self, Chunk, Failure, Garbage, Mould, Reading, Token};
 
 mod sent;
 
@@ -23,6 +24,8 @@ pub struct Transcript {
     sent: Sent,
     end: End,
     usage: Option<Box<RawValue>>,
+    /// Of the last event that was read whole.
+    mould: Option<Mould>,
 }
 
 /// What an event means for the answer.
@@ -30,6 +33,8 @@ pub struct Transcript {
 pub enum Verdict<'a> {
     /// More of the answer: to be sent on as [`Chunk::event`].
     Chunk(Chunk<'a>),
+    /// More of the answer, like the chunk before it but for one text: to be sent on as [`Transcript::event`].
+    Token(Token<'a>),
     /// The server's own error: to be sent on, and then the answer is to be broken off.
     Failure(Failure),
     /// No chunk of an answer: the client is to be told an error, and then the answer is to be broken off.
@@ -64,10 +69,32 @@ impl Transcript {
     /// Of an answer that a client will be sent as one of `model`. At most `remembered` bytes of it are remembered.
     #[must_use]
     pub fn new(model: impl Into<Arc<str>>, remembered: usize) -> Self {
-        Self { sent: Sent::new(model.into(), remembered), end: End::Open, usage: None }
+        Self { sent: Sent::new(model.into(), remembered), end: End::Open, usage: None, mould: None }
     }
 
-    /// Takes the data of an event.
+    /// Takes the data of an event, and reads only what is new in it if the chunk before it allows that.
+    pub fn follow<'a>(&mut self, data: &'a [u8]) -> Verdict<'a> {
+        if self.end == End::Open
+            && let Some(token) = self.mould.as_ref().and_then(|mould| mould.read(data))
+        {
+            self.sent.add_token(&token);
+            return Verdict::Token(token);
+        }
+        let verdict = self.take(data);
+        self.mould = match &verdict {
+            Verdict::Chunk(chunk) => Mould::of(chunk, self.sent.model()),
+            Verdict::Token(_) | Verdict::Failure(_) | Verdict::Garbage(_) | Verdict::Late => None,
+        };
+        verdict
+    }
+
+    /// What the client is sent of a token that [`Transcript::follow`] has just read.
+    #[must_use]
+    pub fn event(&self, token: &Token<'_>) -> Bytes {
+        self.mould.as_ref().map(|mould| mould.event(token)).unwrap_or_default()
+    }
+
+    /// Takes the data of an event, and reads all of it.
     pub fn take<'a>(&mut self, data: &'a [u8]) -> Verdict<'a> {
         if self.end != End::Open {
             return Verdict::Late;

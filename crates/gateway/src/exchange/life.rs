@@ -10,7 +10,7 @@ use super::attempt::{Running, begin};
 use super::verdict::{Budget, Fault, Level, Repeatable, Standing, Verdict, quarantined};
 use super::{Account, Caller, Common, Continuation, Route};
 use crate::admission::{self, Entry, Outcome, Permit, Retry, Seq};
-use crate::answer::chunk::Chunk;
+use crate::answer::chunk::{Chunk, Token};
 use crate::answer::transcript::Ending;
 use crate::backend::BackendState;
 use crate::request::{Ask, Sampling};
@@ -198,6 +198,11 @@ impl Life {
         if chunk.says_something() {
             self.count_tokens(1);
         }
+    }
+
+    /// A chunk of the server's has come that is like the last one but for its text.
+    pub(super) fn count_token(&self, token: &Token<'_>) {
+        self.count_tokens(u64::from(!token.text.is_empty()));
     }
 
     /// The server has made so many tokens.

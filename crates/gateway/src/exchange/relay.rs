@@ -183,29 +183,37 @@ async fn pass(
     };
     loop {
         match next {
-            Next::Data(data) => match transcript.take(&data) {
-                transcript::Verdict::Chunk(chunk) if chunk.tells_usage_only() && !wants_usage(life) => {}
-                transcript::Verdict::Chunk(chunk) => match taken(life, &chunk, resume.as_deref_mut()) {
-                    None => sender.send(chunk.event(&life.ask.model)).await?,
-                    Some(Step::Swallowed) => {}
-                    Some(Step::Emit(events)) => {
-                        if !std::mem::replace(&mut told, true) {
-                            let request = life.caller.id.to_string();
-                            life.tell(life.epoch(), Kind::RequestContinued { request, attempt: life.attempts });
-                        }
-                        for event in events {
-                            sender.send(event).await?;
-                        }
+            // A second generation is compared chunk by chunk.
+            Next::Data(data) => {
+                match if resume.is_some() { transcript.take(&data) } else { transcript.follow(&data) } {
+                    transcript::Verdict::Token(token) => {
+                        life.account.begun();
+                        life.count_token(&token);
+                        sender.send(transcript.event(&token)).await?;
                     }
-                    Some(Step::Mismatch(why)) => {
-                        tracing::warn!(request = %life.caller.id, %why, "a cut stream cannot be continued");
-                        return Err(Halt::Differs);
-                    }
-                },
-                transcript::Verdict::Failure(failure) => return Err(Halt::Failure(failure.body)),
-                transcript::Verdict::Garbage(why) => return Err(Halt::Fault(Fault::Bad(why.to_string()))),
-                transcript::Verdict::Late => {}
-            },
+                    transcript::Verdict::Chunk(chunk) if chunk.tells_usage_only() && !wants_usage(life) => {}
+                    transcript::Verdict::Chunk(chunk) => match taken(life, &chunk, resume.as_deref_mut()) {
+                        None => sender.send(chunk.event(&life.ask.model)).await?,
+                        Some(Step::Swallowed) => {}
+                        Some(Step::Emit(events)) => {
+                            if !std::mem::replace(&mut told, true) {
+                                let request = life.caller.id.to_string();
+                                life.tell(life.epoch(), Kind::RequestContinued { request, attempt: life.attempts });
+                            }
+                            for event in events {
+                                sender.send(event).await?;
+                            }
+                        }
+                        Some(Step::Mismatch(why)) => {
+                            tracing::warn!(request = %life.caller.id, %why, "a cut stream cannot be continued");
+                            return Err(Halt::Differs);
+                        }
+                    },
+                    transcript::Verdict::Failure(failure) => return Err(Halt::Failure(failure.body)),
+                    transcript::Verdict::Garbage(why) => return Err(Halt::Fault(Fault::Bad(why.to_string()))),
+                    transcript::Verdict::Late => {}
+                }
+            }
             Next::Comment(comment) => sender.send(sse::comment(&comment)).await?,
             Next::Done => {
                 transcript.done();

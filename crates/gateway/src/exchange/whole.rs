@@ -64,10 +64,14 @@ async fn collect(life: &Life, mut running: Running) -> Result<Bytes, Fault> {
     let mut next = Next::Data(first);
     loop {
         match next {
-            Next::Data(data) => match transcript.take(&data) {
+            Next::Data(data) => match transcript.follow(&data) {
                 transcript::Verdict::Chunk(chunk) => {
                     life.count(&chunk);
                     assembly.take(&data).map_err(|why| Fault::Bad(why.to_string()))?;
+                }
+                transcript::Verdict::Token(token) => {
+                    life.count_token(&token);
+                    assembly.take_token(data.len(), &token).map_err(|why| Fault::Bad(why.to_string()))?;
                 }
                 transcript::Verdict::Failure(failure) => return Err(Fault::Bad(failure.message)),
                 transcript::Verdict::Garbage(why) => return Err(Fault::Bad(why.to_string())),

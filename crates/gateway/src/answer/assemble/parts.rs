@@ -3,7 +3,7 @@
 use serde_json::value::RawValue;
 
 use super::Kind;
-use crate::answer::chunk::quoted;
+use crate::answer::chunk::{Channel, quoted};
 use crate::answer::object::{Object, Writer, array, elements};
 
 /// More calls in one answer than any model makes.
@@ -99,6 +99,24 @@ impl Place {
 impl Parts {
     pub(super) fn get(&self, name: &str) -> Option<&Part> {
         self.0.iter().find(|(known, _)| **known == *name).map(|(_, part)| part)
+    }
+
+    /// A text of a choice, as far as it has come.
+    pub(super) fn text_mut(&mut self, channel: Channel) -> Option<&mut String> {
+        let member = |parts: &mut Self, name: &str| parts.0.iter().position(|(known, _)| **known == *name);
+        let inner = match channel {
+            Channel::Text => self,
+            Channel::Content | Channel::Reasoning | Channel::ReasoningContent | Channel::Refusal => {
+                match member(self, "delta").map(|at| &mut self.0[at].1) {
+                    Some(Part::Inner(message)) => message,
+                    _ => return None,
+                }
+            }
+        };
+        match member(inner, channel.as_str()).map(|at| &mut inner.0[at].1) {
+            Some(Part::Text(text)) => Some(text),
+            _ => None,
+        }
     }
 
     pub(super) fn members(&self) -> impl Iterator<Item = (&str, &Part)> {

@@ -198,12 +198,12 @@ impl<'de: 'a, 'a> Deserialize<'de> for Delta<'a> {
                 let mut delta = Delta::default();
                 while let Some(Text(name)) = map.next_key::<Text<'de>>()? {
                     match name.as_ref() {
-                        "role" => delta.role = map.next_value()?,
-                        "content" => delta.content = map.next_value()?,
-                        "reasoning" => delta.reasoning = map.next_value()?,
-                        "reasoning_content" => delta.reasoning_content = map.next_value()?,
-                        "refusal" => delta.refusal = map.next_value()?,
-                        "tool_calls" => delta.tool_calls = map.next_value()?,
+                        "role" => once(&mut delta.role, map.next_value()?)?,
+                        "content" => once(&mut delta.content, map.next_value()?)?,
+                        "reasoning" => once(&mut delta.reasoning, map.next_value()?)?,
+                        "reasoning_content" => once(&mut delta.reasoning_content, map.next_value()?)?,
+                        "refusal" => once(&mut delta.refusal, map.next_value()?)?,
+                        "tool_calls" => once(&mut delta.tool_calls, map.next_value()?)?,
                         _ => {
                             if map.next_value::<&RawValue>()?.get() != "null" {
                                 delta.rest = Rest::Something;
@@ -216,5 +216,17 @@ impl<'de: 'a, 'a> Deserialize<'de> for Delta<'a> {
         }
 
         deserializer.deserialize_map(Members)
+    }
+}
+
+/// Sets what is not set yet. Which of two values counts is for each reader to say: there is no telling that all say the same.
+fn once<T, E: serde::de::Error>(place: &mut Option<T>, value: Option<T>) -> Result<(), E> {
+    match (&place, value) {
+        (Some(_), Some(_)) => Err(E::custom("a member is there twice")),
+        (_, None) => Ok(()),
+        (None, value) => {
+            *place = value;
+            Ok(())
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::answer::chunk::{Channel, Choice, Chunk, Label, Rest, ToolCall};
+use crate::answer::chunk::{Channel, Choice, Chunk, Label, Rest, Token, ToolCall};
 use crate::answer::object::{Object, count};
 
 /// More calls in one answer than any model makes.
@@ -117,6 +117,19 @@ impl Sent {
             if self.fit.is_err() {
                 self.forget();
             }
+        }
+    }
+
+    /// Adds what is new in a chunk that is otherwise like the last one.
+    pub(super) fn add_token(&mut self, token: &Token<'_>) {
+        if self.fit.is_err() {
+            return;
+        }
+        let at = self.choice(token.choice);
+        self.fit = take(&mut self.room, token.text.len());
+        match self.fit {
+            Ok(()) => self.choices[at].texts[token.channel as usize].push_str(&token.text),
+            Err(_) => self.forget(),
         }
     }
 

@@ -18,15 +18,16 @@ use hyper::header::{
 use hyper::http::uri::PathAndQuery;
 use hyper::{Method, Request, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 
 mod body;
 mod error;
+mod socket;
 
 pub use body::{Body, Broken, End, Frame};
 pub use error::{CallError, ConnectError};
 
 use body::{Drive, Framing};
+use socket::Socket;
 
 /// How many headers an answer may have.
 const HEADERS_MAX: usize = 64;
@@ -91,15 +92,10 @@ pub struct Attempt {
 ///
 /// It does not listen, or has not accepted within `limit`. Nothing has been sent then.
 pub async fn connect(address: SocketAddr, limit: Duration) -> Result<Connection, ConnectError> {
-    let stream = match tokio::time::timeout(limit, TcpStream::connect(address)).await {
-        Ok(stream) => stream.map_err(ConnectError::of)?,
-        Err(_) => return Err(ConnectError::TimedOut { limit }),
-    };
-    // Tokens are small and must not wait for each other.
-    stream.set_nodelay(true).map_err(ConnectError::Failed)?;
+    let socket = Socket::connect(address, limit).await?;
     let mut builder = http1::Builder::new();
     builder.max_headers(HEADERS_MAX).max_buf_size(BUFFER);
-    let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(ConnectError::Http)?;
+    let (sender, connection) = builder.handshake(TokioIo::new(socket)).await.map_err(ConnectError::Http)?;
     let authority = HeaderValue::try_from(address.to_string()).map_err(ConnectError::Authority)?;
     Ok(Connection { sender, drive: Drive::new(connection), authority })
 }

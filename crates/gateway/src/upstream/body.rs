@@ -2,7 +2,7 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -11,7 +11,8 @@ use hyper::body::{Body as _, Incoming};
 use hyper::client::conn::http1;
 use hyper::header::{CONTENT_LENGTH, HeaderMap, TRANSFER_ENCODING};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+
+use super::socket::Socket;
 
 /// The body of an answer. Dropped, it closes the connection at once.
 #[derive(Debug)]
@@ -53,7 +54,7 @@ pub(super) enum Framing {
 
 /// What moves the bytes. It has to be polled whenever somebody waits for something of the connection.
 #[derive(Debug)]
-pub(super) struct Drive(Option<http1::Connection<TokioIo<TcpStream>, Full<Bytes>>>);
+pub(super) struct Drive(Option<Box<http1::Connection<TokioIo<Socket>, Full<Bytes>>>>);
 
 // === impl Body ===
 
@@ -77,15 +78,13 @@ impl Body {
     ///
     /// The same.
     pub fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Result<Frame, Broken>> {
-        if let Poll::Ready(frame) = self.poll_incoming(context) {
-            return Poll::Ready(frame);
-        }
         self.drive.poll(context);
-        // What the connection has just read is there already: no need to wait to be woken for it.
-        self.poll_incoming(context)
+        self.poll_incoming()
     }
 
-    fn poll_incoming(&mut self, context: &mut Context<'_>) -> Poll<Result<Frame, Broken>> {
+    /// What the drive has brought. Nobody else brings anything, so there is nothing to be woken for: whoever waits polls it again.
+    fn poll_incoming(&mut self) -> Poll<Result<Frame, Broken>> {
+        let context = &mut Context::from_waker(Waker::noop());
         loop {
             return Poll::Ready(match ready!(Pin::new(&mut self.incoming).poll_frame(context)) {
                 None => Ok(Frame::End(self.framing.end())),
@@ -123,8 +122,8 @@ impl Framing {
 // === impl Drive ===
 
 impl Drive {
-    pub(super) const fn new(connection: http1::Connection<TokioIo<TcpStream>, Full<Bytes>>) -> Self {
-        Self(Some(connection))
+    pub(super) fn new(connection: http1::Connection<TokioIo<Socket>, Full<Bytes>>) -> Self {
+        Self(Some(Box::new(connection)))
     }
 
     /// Waits for `future`, which waits for the connection.

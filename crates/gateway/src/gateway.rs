@@ -187,7 +187,7 @@ impl Gateway {
                 Err(refusal) => refusal.response().map(Body::from),
             },
             Way::Through => match &self.first {
-                Some(route) => passthrough::answer(&common, route, incoming).await,
+                Some(route) => Box::pin(passthrough::answer(&common, route, incoming)).await,
                 None => nothing_here().response().map(Body::from),
             },
         }

@@ -9,6 +9,8 @@
 //! *Architecture Invariant:* the gateway never sees the tree. It has a `watch` of each [`Backend`], and an [`Observer`] that it
 //! tells what happens; both are plugged in by the program.
 
+mod alarm;
+
 pub mod admission;
 pub mod answer;
 pub mod backend;

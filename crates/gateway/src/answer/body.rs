@@ -147,15 +147,16 @@ impl fmt::Debug for Body {
 
 impl Stream {
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Piece>> {
-        if let Poll::Ready(piece) = self.pieces.poll_recv(cx) {
-            return Poll::Ready(piece);
+        let Some(relay) = &mut self.relay else { return self.pieces.poll_recv(cx) };
+        // Whoever fills it in place has nobody to wake: it is our own poll that lets it.
+        if let Ok(piece) = self.pieces.try_recv() {
+            return Poll::Ready(Some(piece));
         }
-        if let Some(relay) = &mut self.relay
-            && relay.as_mut().poll(cx).is_ready()
-        {
+        if relay.as_mut().poll(cx).is_ready() {
             self.relay = None;
+            return self.pieces.poll_recv(cx);
         }
-        self.pieces.poll_recv(cx)
+        self.pieces.try_recv().map_or(Poll::Pending, |piece| Poll::Ready(Some(piece)))
     }
 }
 

@@ -137,7 +137,8 @@ impl Parser {
             }
             if end.is_none() {
                 self.line.put_slice(&self.frame);
-                self.frame.clear();
+                // Also an empty rest would keep the whole buffer that it was read into.
+                self.frame = Bytes::new();
                 return None;
             }
             let event = self.end_of_line(length);

@@ -1,5 +1,9 @@
 //! One attempt: a connection of its own, its events, and what is wrong with it when something is.
 
+mod held;
+
+use std::future::poll_fn;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -8,19 +12,19 @@ use hyper::header::CONTENT_TYPE;
 use hyper::http::uri::PathAndQuery;
 use mlx_tree_api::AttemptEnd;
 use serde_json::Value;
-use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::verdict::Fault;
 use super::visit::Visit;
-use super::{CONNECT, Common, Ending, Route, SETTLE};
+use super::{CONNECT, Common, Route, SETTLE};
 use crate::admission::{Outcome, Permit};
+use crate::alarm::Alarm;
 use crate::answer::chunk::{self, Reading};
 use crate::answer::sse::{Event, Parser};
-use crate::backend::End;
 use crate::front::RequestId;
 use crate::request::{Ask, Endpoint, Wire};
 use crate::upstream::{self, Accept, Call, ConnectError, Connection, Frame, Verb};
+use held::Held;
 
 /// How much of an error's body is read.
 const ERROR_LIMIT: usize = 64 << 10;
@@ -39,8 +43,8 @@ const NOTICED_AFTER: u32 = 3;
 
 /// An attempt that answers.
 pub(super) struct Running {
-    pub(super) first: First,
-    line: Line,
+    first: First,
+    line: Box<Line>,
     visit: Visit,
 }
 
@@ -69,17 +73,12 @@ struct Line {
     body: upstream::Body,
     events: Parser,
     permit: Held,
-    comment: Bytes,
+    /// The last one, without the frame that it came in.
+    comment: Box<[u8]>,
     heard: Instant,
     apart: Duration,
     stall: Duration,
-}
-
-/// A permit in use. Dropped, the server is given the time to notice that nobody listens any more.
-struct Held {
-    permit: Option<Permit>,
-    grace: Duration,
-    ending: watch::Receiver<Ending>,
+    silence: Alarm,
 }
 
 /// Begins an attempt: resolves when there is something of an answer.
@@ -106,8 +105,8 @@ async fn open(
     ask: &Ask,
     permit: Permit,
     visit: &mut Visit,
-) -> Result<(First, Line), Fault> {
-    let mut held = Held { permit: Some(permit), grace: Duration::MAX, ending: common.ending.clone() };
+) -> Result<(First, Box<Line>), Fault> {
+    let mut held = Held::new(permit, common.ending.clone());
     let connection = connect(&mut held).await?;
     let accept = match ask.wire {
         Wire::Stream => Accept::Events,
@@ -123,15 +122,16 @@ async fn open(
     };
     let is_stream =
         attempt.headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
-    let mut line = Line {
+    let mut line = Box::new(Line {
         body: attempt.body,
         events: Parser::default(),
         permit: held,
-        comment: Bytes::new(),
+        comment: Box::default(),
         heard: Instant::now(),
         apart: Duration::ZERO,
         stall: common.stall_timeout,
-    };
+        silence: Alarm::default(),
+    });
     if attempt.status != StatusCode::OK {
         return Err(line.rejected(attempt.status).await);
     }
@@ -172,6 +172,11 @@ const fn path(endpoint: Endpoint) -> PathAndQuery {
 // === impl Running ===
 
 impl Running {
+    /// What it begins with; to be asked for once. What is kept of it keeps the whole frame that it came in.
+    pub(super) fn first(&mut self) -> First {
+        std::mem::replace(&mut self.first, First::Event(Bytes::new()))
+    }
+
     /// What comes next.
     pub(super) async fn next(&mut self, common: &Common, route: &Route) -> Result<Next, Fault> {
         let next = self.line.next(common, route).await;
@@ -191,7 +196,7 @@ impl Running {
     /// The permit, of an answer that is whole.
     pub(super) fn into_permit(mut self) -> Option<Permit> {
         self.visit.end(AttemptEnd::Answered);
-        self.line.permit.permit.take()
+        self.line.permit.take()
     }
 }
 
@@ -215,9 +220,9 @@ impl Line {
             }
             Event::Comment(comment) => {
                 // The comments of a prefill count up. One that says the same again is no sign of life.
-                if comment != self.comment {
+                if *comment != *self.comment {
                     common.observer.progressed(&route.server);
-                    self.comment = comment.clone();
+                    self.comment = comment[..].into();
                 }
                 Ok(Next::Comment(comment))
             }
@@ -228,16 +233,21 @@ impl Line {
 
     /// The next frame, as long as the server lives and says something.
     async fn frame(&mut self) -> Result<Frame, Fault> {
-        let stall = self.stall;
-        let frame = match self.permit.alive(timeout(stall, self.body.frame())).await {
-            Err(fault) => return Err(fault),
-            Ok(Err(_)) => return Err(Fault::Stalled),
-            Ok(Ok(Err(broken))) => return Err(self.permit.broken(&broken).await),
-            Ok(Ok(Ok(frame))) => frame,
+        let Self { body, silence, permit, .. } = self;
+        let until = Instant::now().checked_add(self.stall);
+        let next = poll_fn(|cx| match (body.poll_frame(cx), until) {
+            (Poll::Ready(frame), _) => Poll::Ready(Some(frame)),
+            (Poll::Pending, Some(until)) => silence.poll(cx, until).map(|()| None),
+            (Poll::Pending, None) => Poll::Pending,
+        });
+        let frame = match permit.alive(next).await? {
+            None => return Err(Fault::Stalled),
+            Some(Err(broken)) => return Err(permit.broken(&broken).await),
+            Some(Ok(frame)) => frame,
         };
         let now = Instant::now();
         self.apart = self.apart.max(now - std::mem::replace(&mut self.heard, now));
-        self.permit.grace = self.apart.saturating_mul(NOTICED_AFTER).max(Duration::from_millis(50));
+        self.permit.set_grace(self.apart.saturating_mul(NOTICED_AFTER).max(Duration::from_millis(50)));
         Ok(frame)
     }
 
@@ -316,70 +326,4 @@ fn words(body: &[u8]) -> String {
     let plain = text.chars().map(|c| if c.is_control() { ' ' } else { c });
     let text: String = plain.take(500).collect();
     if text.trim().is_empty() { "nothing".to_owned() } else { text.trim().to_owned() }
-}
-
-// === impl Held ===
-
-impl Held {
-    fn address(&self) -> Result<std::net::SocketAddr, Fault> {
-        self.permit.as_ref().map(Permit::address).ok_or(Fault::Died)
-    }
-
-    /// What `wait` comes to, unless the server goes down first, or we do.
-    async fn alive<F: Future>(&mut self, wait: F) -> Result<F::Output, Fault> {
-        let Some(permit) = &self.permit else { return Err(Fault::Died) };
-        let end = tokio::select! {
-            biased;
-            done = wait => return Ok(done),
-            end = permit.gone() => end,
-            // Its sender lives as long as anybody asks.
-            _ = self.ending.wait_for(|ending| *ending == Ending::Now) => return Err(Fault::Ending),
-        };
-        Err(self.ended(end))
-    }
-
-    /// The connection is of no use any more: because the server is going down, as will be known in a moment, or without that.
-    async fn broken(&mut self, how: &(impl std::fmt::Display + ?Sized)) -> Fault {
-        if let Some(end) = self.ends_within(SETTLE).await {
-            return self.ended(end);
-        }
-        // Nobody works on it: its connection is closed from the other side.
-        self.release(Outcome::Failed);
-        Fault::Bad(how.to_string())
-    }
-
-    /// How the server goes down, if it does within `span`.
-    async fn ends_within(&self, span: Duration) -> Option<End> {
-        match &self.permit {
-            Some(permit) => timeout(span, permit.gone()).await.ok(),
-            None => Some(End::Death),
-        }
-    }
-
-    fn ended(&mut self, end: End) -> Fault {
-        match end {
-            End::Death => {
-                self.release(Outcome::BackendDied);
-                Fault::Died
-            }
-            End::Planned => {
-                self.release(Outcome::Failed);
-                Fault::Ended
-            }
-        }
-    }
-
-    fn release(&mut self, outcome: Outcome) {
-        if let Some(permit) = self.permit.take() {
-            permit.finish(outcome);
-        }
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        if let Some(permit) = self.permit.take() {
-            permit.linger(self.grace);
-        }
-    }
 }

@@ -56,7 +56,7 @@ pub(super) async fn answer(mut life: Life) -> Response<Body> {
                 let body = Body::relay(FRAMES, move |sender| async move { serve(life, running, &sender).await.close(sender).await });
                 labels.response(Shape::Events, body)
             }
-            Err(refusal) => diversion::or_refuse(life, refusal).await,
+            Err(refusal) => Box::pin(diversion::or_refuse(life, refusal)).await,
         },
         () = sleep(patience) => {
             let body = Body::relay(FRAMES, move |sender| async move { wait(opening, &sender).await.close(sender).await });
@@ -124,7 +124,8 @@ async fn serve(mut life: Life, running: Running, sender: &Sender) -> Close {
         Err(_) => Repeatable::No,
     };
     match life.judge(&fault, Level::Begun, repeatable) {
-        Verdict::Continue => again(life, sent, sender).await,
+        // It is rare, and every stream would have the room for it.
+        Verdict::Continue => Box::pin(again(life, sent, sender)).await,
         Verdict::Replay => broken(&life, &cut(), Level::Begun, sender).await,
         Verdict::Quarantine(refusal) | Verdict::Fail(refusal) => broken(&life, &refusal, Level::Begun, sender).await,
     }
@@ -177,8 +178,8 @@ async fn pass(
     sender: &Sender,
 ) -> Result<(), Halt> {
     let mut told = resume.is_none();
-    let mut next = match &running.first {
-        First::Event(data) => Next::Data(data.clone()),
+    let mut next = match running.first() {
+        First::Event(data) => Next::Data(data),
         First::Object(_) => return Err(Halt::Fault(Fault::Bad("it is no stream".to_owned()))),
     };
     loop {

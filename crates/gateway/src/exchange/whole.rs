@@ -23,7 +23,7 @@ pub(super) async fn answer(mut life: Life) -> Response<Body> {
             life.account.answered(RequestOutcome::Answered);
             Labels::of(&life).response(Shape::Json, Body::whole(bytes))
         }
-        Err(refusal) => diversion::or_refuse(life, refusal).await,
+        Err(refusal) => Box::pin(diversion::or_refuse(life, refusal)).await,
     }
 }
 
@@ -42,15 +42,16 @@ async fn served(life: &mut Life) -> Result<Bytes, Refusal> {
 }
 
 async fn collect(life: &Life, mut running: Running) -> Result<Bytes, Fault> {
-    let first = match &running.first {
-        First::Event(data) => data.clone(),
+    let first = match running.first() {
+        First::Event(data) => data,
         First::Object(object) => {
             let expected = match life.ask.endpoint {
                 Endpoint::Chat | Endpoint::Completions => Expected::Choices,
                 Endpoint::Embeddings => Expected::Embeddings,
             };
-            let answer = plain::answer(object, expected, &life.ask.model).map_err(|why| Fault::Bad(why.to_string()))?;
-            life.count_tokens(plain::tokens(object));
+            let answer =
+                plain::answer(&object, expected, &life.ask.model).map_err(|why| Fault::Bad(why.to_string()))?;
+            life.count_tokens(plain::tokens(&object));
             life.finished(running);
             return Ok(answer);
         }

@@ -79,7 +79,8 @@ async fn close(mut stream: TcpStream, end: End, linger: Duration) {
         End::Stalled => drop(stream.set_zero_linger()),
         End::Open => {
             let _ = timeout(linger, async {
-                let mut scratch = [0; 4096];
+                // Not on the stack: every connection would have the room for it from its beginning.
+                let mut scratch = vec![0; 4096];
                 stream.shutdown().await?;
                 while stream.read(&mut scratch).await? > 0 {}
                 std::io::Result::Ok(())

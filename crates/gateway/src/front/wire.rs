@@ -8,18 +8,21 @@
 //! whether the client is still there.
 
 use std::io;
-use std::pin::Pin;
+use std::mem::MaybeUninit;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use bytes::BufMut as _;
 use hyper::rt::{Read, ReadBufCursor, Write};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Instant, Sleep};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
+use tokio::time::Instant;
 
 use super::config::Limits;
 use super::framing::{Framing, Next, Part, Verdict};
 use super::link::{Link, Taken};
 use super::signals::Signals;
+use crate::alarm::Alarm;
 use crate::{Code, Refusal};
 
 /// What the library reads in place of a request that was refused.
@@ -67,15 +70,11 @@ enum Closing {
 /// Bytes that have come and are not let through yet.
 struct Inbound {
     bytes: Vec<u8>,
+    /// So many of them are gone.
     start: usize,
-    end: usize,
     /// How much to read at once: more when there was more.
     piece: usize,
 }
-
-/// A timer that is set anew only when it has to be.
-#[derive(Default)]
-struct Alarm(Option<Pin<Box<Sleep>>>);
 
 // === impl Wire ===
 
@@ -87,7 +86,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
             signals,
             framing: Framing::new(limits),
             limits: limits.clone(),
-            inbound: Inbound { bytes: Vec::new(), start: 0, end: 0, piece: PIECE },
+            inbound: Inbound { bytes: Vec::new(), start: 0, piece: PIECE },
             cleared: 0,
             substitute: &[],
             closing: Closing::Not,
@@ -143,6 +142,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         }
         match self.closing {
             Closing::Refused => return Poll::Pending,
+            Closing::Not if self.inbound.len() == 0 => self.inbound.piece = PIECE,
             Closing::Not if self.inbound.len() <= AHEAD => {}
             Closing::Not | Closing::Ahead | Closing::Now => {
                 self.closing = Closing::Ahead;
@@ -269,60 +269,44 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Write for Wire<S> {
 
 impl Inbound {
     fn bytes(&self) -> &[u8] {
-        &self.bytes[self.start..self.end]
+        &self.bytes[self.start..]
     }
 
     const fn len(&self) -> usize {
-        self.end - self.start
+        self.bytes.len() - self.start
     }
 
     fn consume(&mut self, bytes: usize) {
         self.start += bytes;
-        if self.start == self.end {
+        if self.len() == 0 {
             self.clear();
         }
     }
 
-    const fn clear(&mut self) {
-        (self.start, self.end) = (0, 0);
+    fn clear(&mut self) {
+        (self.bytes, self.start) = (Vec::new(), 0);
     }
 
-    /// Reads once, into a place that grows with what is kept.
+    /// Reads once, into a place that grows with what is kept. As long as nothing large comes, nothing is kept for it: most
+    /// connections wait for their answers, or for nothing in particular.
     fn poll_fill<S: AsyncRead + Unpin>(&mut self, stream: &mut S, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        if self.bytes.len() - self.end < self.piece && self.start > 0 {
-            self.bytes.copy_within(self.start..self.end, 0);
-            (self.start, self.end) = (0, self.len());
-        }
-        if self.bytes.len() == self.end || (self.end == 0 && self.bytes.len() < self.piece) {
-            self.bytes.resize(self.end + self.piece, 0);
-        }
-        let mut place = ReadBuf::new(&mut self.bytes[self.end..]);
-        ready!(Pin::new(stream).poll_read(cx, &mut place))?;
-        let read = place.filled().len();
-        if place.remaining() == 0 {
+        self.bytes.drain(..self.start);
+        self.start = 0;
+        let read = if self.piece == PIECE {
+            let mut scratch = [const { MaybeUninit::uninit() }; PIECE];
+            let mut place = ReadBuf::uninit(&mut scratch);
+            ready!(Pin::new(stream).poll_read(cx, &mut place))?;
+            self.bytes.extend_from_slice(place.filled());
+            place.filled().len()
+        } else {
+            self.bytes.reserve(self.piece);
+            let mut place = (&mut self.bytes).limit(self.piece);
+            ready!(pin!(stream.read_buf(&mut place)).poll(cx))?
+        };
+        if read == self.piece {
             self.piece = (self.piece * 2).min(PIECE_MAX);
         }
-        self.end += read;
         Poll::Ready(Ok(read))
-    }
-}
-
-// === impl Alarm ===
-
-impl Alarm {
-    /// Resolves at `deadline`. Between two calls the deadline may move; mostly it moves away, which costs nothing until then.
-    fn poll(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<()> {
-        let sleep = self.0.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
-        if sleep.deadline() > deadline {
-            sleep.as_mut().reset(deadline);
-        }
-        loop {
-            ready!(sleep.as_mut().poll(cx));
-            if sleep.deadline() >= deadline {
-                return Poll::Ready(());
-            }
-            sleep.as_mut().reset(deadline);
-        }
     }
 }
 

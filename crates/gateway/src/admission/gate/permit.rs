@@ -79,14 +79,15 @@ impl Permit {
     ///
     /// A server's death is seen on the connection a few milliseconds before it is known here, so hold the permit and wait for
     /// this for a second or so before taking it for a mere broken connection.
-    pub async fn gone(&self) -> End {
-        let mut backend = self.gate.backend();
-        let epoch = self.grant.epoch;
-        if let Ok(now) = backend.wait_for(|backend| !serves(backend, epoch)).await {
-            return ended(epoch, &now);
+    pub fn gone(&self) -> impl Future<Output = End> + Send + use<> {
+        let (mut backend, epoch) = (self.gate.backend(), self.grant.epoch);
+        async move {
+            if let Ok(now) = backend.wait_for(|backend| !serves(backend, epoch)).await {
+                return ended(epoch, &now);
+            }
+            // Nobody tells any more. Only the connection knows.
+            std::future::pending().await
         }
-        // Nobody tells any more. Only the connection knows.
-        std::future::pending().await
     }
 
     /// The attempt has ended.

@@ -9,9 +9,6 @@ use mlx_tree_control::Verb;
 use nix::sys::signal::Signal;
 use support::{Instance, Setup, processes, wire};
 
-/// Ample for what needs no server to end, and far below the graces and delays of these tests.
-const QUICK: Duration = Duration::from_secs(8);
-
 #[tokio::test]
 async fn f20_a_server_that_ignores_term_is_killed_when_its_grace_is_over() {
     let grace = Duration::from_secs(1);
@@ -86,21 +83,12 @@ impl Situation {
         tree.until(&format!("{self:?}"), |it| it.phase == phase).await;
         tree
     }
-
-    /// Whether there is a server process.
-    fn has_server(self) -> bool {
-        match self {
-            Self::Starting | Self::Loading | Self::Ready | Self::Ending => true,
-            Self::Backoff | Self::Suspended => false,
-        }
-    }
 }
 
 async fn stop_is_obeyed(situation: Situation) {
     let tree = situation.begin().await;
-    let start = Instant::now();
+    // Where there is no server nothing is waited for: the delays of these situations are longer than a verb may take here.
     tree.perform(Verb::Stop).await.expect("a stop is never refused");
-    assert!(situation.has_server() || start.elapsed() < QUICK, "there was nothing to wait for");
     stopped(&tree).await;
     tree.perform(Verb::Start).await.expect("it starts again");
     tree.ready(1).await;

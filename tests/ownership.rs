@@ -42,7 +42,7 @@ async fn f41_a_killed_supervisor_takes_its_server_with_it() {
             support::gone(server.pid, GRACE_AND_TWO_SECONDS).await;
         }
         TcpListener::bind(("127.0.0.1", port_of(&url))).expect("the port is free again");
-        support::gone(guard, Duration::from_secs(5)).await;
+        support::gone(guard, support::PATIENCE).await;
     }
 }
 

@@ -5,7 +5,6 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::time::Duration;
 
 use crate::support::gateway::{count, eventually};
 use crate::support::{Instance, Setup, processes, wire};
@@ -135,7 +134,7 @@ async fn f17_a_server_that_hangs_because_its_port_was_taken_at_the_last_moment_i
     let holder = TcpListener::bind(("127.0.0.1", port)).expect("the server does not listen yet");
     let status = given_up_at_once(&tree).await;
     assert!(matches!(reason(&status), "port_in_use" | "foreign_listener"), "{status:?}");
-    crate::support::gone(hanging, Duration::from_secs(5)).await;
+    crate::support::gone(hanging, crate::support::PATIENCE).await;
     drop(holder);
     tree.stop().await;
 }

@@ -76,7 +76,7 @@ pub struct Turns {
 /// The load runs so long before the first fault: time in which nothing may be restarted.
 pub const CALM: Duration = Duration::from_millis(1500);
 
-/// A front that does not come back within this time gets the next fault all the same.
+/// In a run of a given time, a front that does not come back within this one gets the next fault all the same.
 const PATIENCE: Duration = Duration::from_secs(25);
 
 /// A small generator of numbers (splitmix64), the same for the same seed.
@@ -126,7 +126,12 @@ async fn strike(front: &Front, load: &Load, turns: &Turns, start: Instant) -> Ve
                 ready_after: None,
             };
             fault.strike(&serving).await;
-            overcome(front, &serving, turns, &met, &mut struck).await;
+            let patience = match load.length {
+                Length::Time(_) => PATIENCE,
+                // Whoever is met has an end within this, and one that is met twice has been promised nothing.
+                Length::Faults(_) => client::PATIENCE,
+            };
+            overcome(front, &serving, turns, &met, &mut struck, patience).await;
             next = struck.at + load.every;
             strikes.push(struck);
         }
@@ -138,8 +143,15 @@ async fn strike(front: &Front, load: &Load, turns: &Turns, start: Instant) -> Ve
 }
 
 /// Waits until the next server is ready and those whom the fault met have their answers, or an end without one.
-async fn overcome(front: &Front, struck: &Serving, turns: &Turns, met: &[u64], strike: &mut Strike) {
-    while strike.at.elapsed() < PATIENCE {
+async fn overcome(
+    front: &Front,
+    struck: &Serving,
+    turns: &Turns,
+    met: &[u64],
+    strike: &mut Strike,
+    patience: Duration,
+) {
+    while strike.at.elapsed() < patience {
         if strike.ready_after.is_none() && front.keeper.serving().await.is_some_and(|now| now.epoch > struck.epoch) {
             strike.ready_after = Some(strike.at.elapsed());
         }

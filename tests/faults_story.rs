@@ -163,6 +163,8 @@ fn tolerant(flags: &[&str]) -> Setup {
         .set("restart.max_restarts", "1000")
         .set("restart.backoff_max", "300ms")
         .set("breaker.failure_threshold", "1000")
+        // All that helps against a server that was made to hang while it started.
+        .set("server.start_timeout", "20s")
         .set("health.canary_idle", "500ms")
         .set("health.canary_timeout", "1s")
         .set("health.stall_after", "1s")

@@ -12,7 +12,7 @@ use super::outcome::{Outcome, Seen, Way};
 use super::{Chance, Load, Turns};
 
 /// Longer than a gateway may hold a request.
-const PATIENCE: Duration = Duration::from_secs(100);
+pub const PATIENCE: Duration = Duration::from_secs(100);
 
 /// Between two requests of one client, as somebody reads; and after one that failed.
 const PAUSE: Duration = Duration::from_millis(20);

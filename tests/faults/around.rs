@@ -1,5 +1,6 @@
 //! What happens around the gateway: to its process, its descriptors, its environment, and to servers that are merely busy.
 
+use std::io::Write as _;
 use std::process::Command;
 
 use crate::support::Setup;
@@ -7,6 +8,7 @@ use crate::support::gateway::{Address, End, eventually, plain, sampled, streamed
 use mlx_tree::ractor::ActorCell;
 use mlx_tree::settings::{Environment, Flag, Sources, load};
 use mlx_tree_api::Phase;
+use mlx_tree_control::Verb;
 use nix::sys::signal::Signal;
 
 /// The id of the gateway in the tree.
@@ -157,4 +159,26 @@ async fn f46_a_gateway_that_goes_down_comes_back_on_its_socket_and_takes_no_serv
     assert_eq!((status.process_pid, status.restart_count), (server, 0), "the server has noticed nothing");
     tree.stop().await;
     tree.closed().await;
+}
+
+/// A terminal that was stopped with Ctrl-S, a pager that nobody scrolls, a journal that hangs: the log has a reader that does
+/// not read, and everything else goes on.
+#[tokio::test]
+async fn f28_a_log_that_nobody_reads_keeps_nobody_waiting() {
+    let (_reader, writer) = nix::unistd::pipe().expect("a pipe");
+    let file = std::fs::File::from(writer);
+    let flags = |flags| nix::fcntl::fcntl(&file, nix::fcntl::FcntlArg::F_SETFL(flags)).expect("set");
+    flags(nix::fcntl::OFlag::O_NONBLOCK);
+    // Until it is full; whoever writes to it then waits for ever.
+    while (&file).write(&[b'.'; 512]).is_ok() {}
+    flags(nix::fcntl::OFlag::empty());
+    let setup = Setup::demo(&[]).set("log.format", "json");
+    let nothing = setup.home().join("log");
+    std::fs::write(&nothing, "").expect("written");
+    let mut tree = setup.start_writing_to(file, nothing);
+    tree.ready(1).await;
+    tree.gateway().await.ask(&plain("hello")).await.whole();
+    tree.perform(Verb::Restart).await.expect("an operator is obeyed");
+    tree.signal(Signal::SIGTERM);
+    assert_eq!(tree.ended().await.code(), Some(0), "and so is SIGTERM");
 }

@@ -127,6 +127,7 @@ fn block_on(work: impl Future<Output = Result<Code, Report>>) -> Result<Code, Re
     let outcome = runtime.block_on(work);
     // A blocking task that hangs (a dead disk) must not keep a program that is done.
     runtime.shutdown_timeout(std::time::Duration::from_millis(500));
+    logging::finish();
     outcome
 }
 

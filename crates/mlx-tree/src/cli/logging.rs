@@ -1,8 +1,11 @@
-//! What is written to stderr: the narration for people, or structured records for machines.
+//! What is written to stderr while the program runs: the narration for people, or structured records for machines.
+
+mod sink;
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use mlx_tree::settings::LogLevel;
 use mlx_tree::workers::server::diagnosis::Reason;
@@ -13,6 +16,14 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Registry, fmt, registry, reload};
+
+use self::sink::Sink;
+
+/// At the end of the program so long is waited for one who reads the log slowly.
+const LAST_LINES: Duration = Duration::from_secs(1);
+
+/// The log of this process, once it has been set up.
+static LOG: OnceLock<Sink> = OnceLock::new();
 
 /// How it is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,9 +61,14 @@ impl LogDial {
     }
 }
 
-/// Sets the process's log up.
-pub(crate) fn set_up(format: Format, level: LogLevel, language: Language) -> LogDial {
-    let layer = fmt::layer().with_writer(io::stderr);
+/// Sets the process's log up: from now on nobody who [says](say) something waits for one who reads it.
+///
+/// # Errors
+/// When there can be no thread for it.
+pub(crate) fn set_up(format: Format, level: LogLevel, language: Language) -> io::Result<LogDial> {
+    let sink = Sink::start(io::stderr(), move |count| lost(format, count, language))?;
+    let _ = LOG.set(sink.clone());
+    let layer = fmt::layer().with_writer(move || sink.clone());
     let log = match format {
         Format::Narration => layer.without_time().boxed(),
         Format::Text => layer.boxed(),
@@ -60,7 +76,33 @@ pub(crate) fn set_up(format: Format, level: LogLevel, language: Language) -> Log
     };
     let (chosen, handle) = reload::Layer::new(filter(format, level));
     registry().with(log.with_filter(chosen)).init();
-    LogDial { format, filter: handle, language: watch::Sender::new(language) }
+    Ok(LogDial { format, filter: handle, language: watch::Sender::new(language) })
+}
+
+/// Writes `text`, which is whole lines, to where the log goes.
+pub(crate) fn say(text: &str) {
+    match LOG.get() {
+        Some(sink) => sink.push(text.as_bytes()),
+        None => drop(io::stderr().write_all(text.as_bytes())),
+    }
+}
+
+/// Resolves what is on its way to the log; one who does not read it is not waited for long.
+pub(crate) fn finish() {
+    if let Some(sink) = LOG.get() {
+        sink.flush(LAST_LINES);
+    }
+}
+
+/// That so many lines found no reader.
+fn lost(format: Format, count: u64, language: Language) -> String {
+    match format {
+        Format::Narration | Format::Text => {
+            let words = language.pick("lines of the log lost", "строк журнала потеряно");
+            format!("… {count} {words} …\n")
+        }
+        Format::Json => format!("{{\"level\":\"WARN\",\"target\":\"mlx_tree::log\",\"lost\":{count}}}\n"),
+    }
 }
 
 /// What is written, by target. Targets and levels are all that is needed; a filter that takes more brings a regex engine,
@@ -87,8 +129,7 @@ fn filter(format: Format, level: LogLevel) -> Targets {
     }
 }
 
-/// Writes the narration of every event to stderr until the bus is gone. A line that cannot be written (a full disk, a closed
-/// terminal) is dropped: the log is never a reason to stop.
+/// Writes the narration of every event until the bus is gone.
 pub(crate) async fn tell(
     past: Vec<Arc<Event>>,
     mut live: broadcast::Receiver<Arc<Event>>,
@@ -102,7 +143,7 @@ pub(crate) async fn tell(
             Ok(event) => write(&event, *language.borrow()),
             Err(RecvError::Lagged(lost)) => {
                 let words = language.borrow().pick("events lost", "событий потеряно");
-                let _ = writeln!(io::stderr(), "… {lost} {words} …");
+                say(&format!("… {lost} {words} …\n"));
             }
             Err(RecvError::Closed) => return,
         }
@@ -114,7 +155,8 @@ fn write(event: &Event, language: Language) {
     if let Some(help) = help(&event.kind) {
         let _ = write!(text, "\n   ↳ {}: {}", language.pick("help", "что делать"), language.say(help));
     }
-    let _ = writeln!(io::stderr(), "{text}");
+    text.push('\n');
+    say(&text);
 }
 
 /// What the reader can do about it, where mlx-tree cannot.

@@ -8,6 +8,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use mlx_tree::api::Language;
 use mlx_tree::provision::{Progress, Step};
 
+use super::logging;
+
 /// Redrawn so often even when nothing is reported: unpacking says nothing for half a minute, and must not look hung.
 const REDRAW: Duration = Duration::from_millis(120);
 /// How pip begins the line before its longest silence.
@@ -145,9 +147,10 @@ impl Work {
         match (shows, &self.screen) {
             (Shows::Line(text), Screen::Bar(bar)) => {
                 bar.set_message("");
-                bar.suspend(|| write_line(&self.language.say(&text)));
+                // Now, while the bar is out of the way.
+                bar.suspend(|| drop(io::stderr().write_all(line(&self.language.say(&text)).as_bytes())));
             }
-            (Shows::Line(text), Screen::Terminal | Screen::Plain) => write_line(&self.language.say(&text)),
+            (Shows::Line(text), Screen::Terminal | Screen::Plain) => logging::say(&line(&self.language.say(&text))),
             (Shows::Now(text), Screen::Bar(bar)) => bar.set_message(self.language.say(&text).into_owned()),
             (Shows::Now(_), Screen::Terminal | Screen::Plain) | (Shows::Nothing, _) => {}
         }
@@ -223,8 +226,8 @@ fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
-fn write_line(text: &str) {
-    let _ = writeln!(io::stderr(), "🔧 {text}");
+fn line(text: &str) -> String {
+    format!("🔧 {text}\n")
 }
 
 #[cfg(test)]

@@ -4,7 +4,6 @@ mod plane;
 mod reload;
 mod signals;
 
-use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -48,7 +47,7 @@ pub(crate) enum What {
 
 /// Runs the tree until it is told to end.
 pub(crate) async fn run(loaded: Loaded, what: What) -> Result<Code, Report> {
-    let (format, log) = set_up_log(&loaded);
+    let (format, log) = set_up_log(&loaded)?;
     if let Err(error) = raise_open_files(OPEN_FILES) {
         tracing::warn!(%error, "the limit of open files stays as it is");
     }
@@ -107,7 +106,7 @@ pub(crate) async fn run(loaded: Loaded, what: What) -> Result<Code, Report> {
 
 /// `mlx-tree setup`.
 pub(crate) async fn set_up(loaded: Loaded) -> Result<Code, Report> {
-    set_up_log(&loaded);
+    set_up_log(&loaded)?;
     let mut signals = Signals::listen()?;
     let builder = builder(&loaded, What::Server)?;
     let prepared = tokio::select! {
@@ -152,7 +151,7 @@ async fn until_the_end(tree: &Tree, plane: &Plane, signals: &mut Signals, at_the
     tokio::select! {
         _ = stopping => end.code(),
         second = signals.next() => {
-            let _ = writeln!(io::stderr(), "{}", spoken().say("again: killing everything now"));
+            logging::say(&format!("{}\n", spoken().say("again: killing everything now")));
             tree.kill_now().await;
             tree.closed().await;
             second.second_code()
@@ -171,14 +170,15 @@ fn code_of(exit: &SupervisorExit) -> Code {
     }
 }
 
-fn set_up_log(loaded: &Loaded) -> (Format, LogDial) {
+fn set_up_log(loaded: &Loaded) -> Result<(Format, LogDial), Report> {
     let log = &loaded.settings.log;
     let format = match log.format {
         LogFormat::Narration => Format::Narration,
         LogFormat::Text => Format::Text,
         LogFormat::Json => Format::Json,
     };
-    (format, logging::set_up(format, log.level, loaded.language()))
+    let dial = logging::set_up(format, log.level, loaded.language());
+    Ok((format, dial.map_err(|error| Report::new(Code::Bug, error))?))
 }
 
 fn greet(loaded: &Loaded, clients: Option<SocketAddr>, control: SocketAddr, prepared: &Prepared, what: What) {
@@ -198,7 +198,7 @@ fn greet(loaded: &Loaded, clients: Option<SocketAddr>, control: SocketAddr, prep
         note,
         language: loaded.language(),
     };
-    let _ = io::stderr().write_all(banner.text().as_bytes());
+    logging::say(&banner.text());
 }
 
 /// The interpreter in two lines: what it is, and where. A kind that runs in Python is called like its module.

@@ -4,7 +4,7 @@ mod support;
 
 use std::collections::VecDeque;
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -16,6 +16,7 @@ use mlx_tree::ractor::{Actor, ActorProcessingErr, ActorRef};
 use mlx_tree::service::{Notifier, feed};
 use mlx_tree::settings::{Environment, Flag, Sources, load};
 use mlx_tree::supervision::{Backoff, ChildSpec};
+use mlx_tree_control::Verb;
 use nix::sys::signal::Signal;
 use support::{PATIENCE, PROGRAM, Setup, say, send};
 
@@ -376,9 +377,16 @@ async fn systemd_is_told_the_whole_story() {
     manager.until("STATUS=Down, and started again after a pause").await;
     manager.until("STATUS=Serving · pid").await;
     manager.until("WATCHDOG=1").await;
+    // How long the end may take is what holds by then.
+    let config = tree.home().join(".config/mlx-tree/config.toml");
+    fs::create_dir_all(config.parent().expect("a directory")).expect("made");
+    fs::write(&config, "[shutdown]\ndrain = \"50s\"\n").expect("written");
+    fs::set_permissions(&config, fs::Permissions::from_mode(0o600)).expect("ours");
+    tree.perform(Verb::Reload).await.expect("it is reloaded");
     tree.signal(Signal::SIGTERM);
     manager.until("STOPPING=1").await;
-    manager.until("EXTEND_TIMEOUT_USEC=").await;
+    let asked = manager.until("EXTEND_TIMEOUT_USEC=").await;
+    assert_eq!(asked.last().map(String::as_str), Some("EXTEND_TIMEOUT_USEC=63000000"), "with a grace of 3 s");
     assert_eq!(manager.next().await, "STATUS=Stopping");
     assert!(tree.ended().await.success());
 }

@@ -270,6 +270,7 @@ async fn hangups_while_it_starts_are_one_reload_and_while_it_ends_are_none() {
     standstill.end().await;
     stream.answer().await.whole();
     assert_eq!(tree.ended().await.code(), Some(0), "{}", tree.log());
+    assert_eq!(tree.log().matches("Configuration ").count(), reloads, "{}", tree.log());
 }
 
 #[tokio::test]
@@ -386,5 +387,19 @@ async fn reloads_at_once_come_one_after_the_other() {
     }
     eventually("ready", || async { tree.status().await.phase == Phase::Ready }).await;
     assert_eq!(tree.status().await.server.epoch, 5);
+    tree.stop().await;
+}
+
+#[tokio::test]
+async fn a_correction_by_hangup_does_not_wait_for_the_restart_that_it_corrects() {
+    let tree = demo("", &["--answer-tokens", "inf", "--tps", "20"]).set("shutdown.drain", "600s").start();
+    let mut stream = tree.gateway().await.send(&sampled("endless")).await;
+    stream.event().await.expect("it streams");
+    for (key, value) in [("server.args", "[\"--tps\", \"9\"]"), ("gateway.max_queue", "5")] {
+        write(tree.home(), &format!("{key} = {value}\n"));
+        tree.signal(Signal::SIGHUP);
+        tree.told(&["Configuration changed", key]).await;
+    }
+    drop(stream);
     tree.stop().await;
 }

@@ -90,7 +90,12 @@ pub(crate) async fn run(loaded: Loaded, what: What) -> Result<Code, Report> {
     access.publish(state_dir).map_err(|error| Report::new(Code::Config, error))?;
     let served = tokio::spawn(bound.serve(plane.clone(), access.token.clone(), std::future::pending()));
     liaison.ready(&plane, &bus);
-    let code = until_the_end(&tree, &plane, &mut signals, || liaison.stopping(loaded.settings.shutdown)).await;
+    let ending = || {
+        // What is read now would be for nobody.
+        hangups.abort();
+        liaison.stopping(tree.settings().borrow().shutdown);
+    };
+    let code = until_the_end(&tree, &plane, &mut signals, ending).await;
     tokio::select! {
         () = notifier.finish(notices::LAST_WORDS) => {}
         _ = signals.next() => {}

@@ -15,6 +15,7 @@ use mlx_tree::settings::{self, ConfigErrors, Environment, Settings, Sources};
 use mlx_tree::workers::bus::Bus;
 use mlx_tree::{ReloadError, Reloaded, Tree};
 use tokio::sync::Notify;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::plane::refusal;
@@ -69,33 +70,29 @@ impl Reloader {
         }))
     }
 
-    /// Reloads whenever `hangup` says so. However often it says so meanwhile, that is once more.
+    /// Reloads whenever `hangup` says so. However often it says so meanwhile, that is once more. The restarts that one takes
+    /// keep the next one from nothing: it may be the correction.
     pub(super) async fn on(self, hangup: Arc<Notify>) {
+        let warn = |refusal: &Refusal| tracing::warn!(target: "mlx_tree::config", "{}", refusal.message);
+        let mut under_way = JoinSet::new();
         loop {
-            hangup.notified().await;
-            if let Err(refusal) = self.reload().await {
-                tracing::warn!(target: "mlx_tree::config", "{}", refusal.message);
+            tokio::select! {
+                Some(ended) = under_way.join_next() => {
+                    if let Ok(Err(refusal)) = &ended {
+                        warn(refusal);
+                    }
+                }
+                () = hangup.notified() => match self.apply().await {
+                    Ok(reloaded) => drop(under_way.spawn(carry_out(reloaded))),
+                    Err(refusal) => warn(&refusal),
+                },
             }
         }
     }
 
     /// Reads the configuration, applies it, and resolves when the servers that take a restart for it are ready again.
     pub(super) async fn reload(&self) -> Result<Done, Refusal> {
-        let reloaded = self.apply().await?;
-        let lines = reloaded.plan().lines();
-        let done = |message: String| Ok(Done { details: lines.clone(), ..Done::new(Verb::Reload, message) });
-        if lines.is_empty() {
-            return done("the configuration was read again: nothing has changed".to_owned());
-        }
-        match reloaded.restart().await {
-            Ok(restarted) if restarted.is_empty() => done("the new configuration holds".to_owned()),
-            Ok(restarted) => done(format!("the new configuration holds; restarted: {}", restarted.join(", "))),
-            Err((server, error)) => {
-                let refusal = refusal(&error);
-                let message = format!("the new configuration holds, and {server} is not back: {}", refusal.message);
-                Err(Refusal { message, ..refusal })
-            }
-        }
+        carry_out(self.apply().await?).await
     }
 
     /// What a reload would do now.
@@ -157,6 +154,24 @@ impl Reloader {
 
     fn known(&self) -> std::sync::MutexGuard<'_, Known> {
         self.0.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Has the restarts done that it takes, and tells how it all turned out.
+async fn carry_out(reloaded: Reloaded) -> Result<Done, Refusal> {
+    let lines = reloaded.plan().lines();
+    let done = |message: String| Ok(Done { details: lines.clone(), ..Done::new(Verb::Reload, message) });
+    if lines.is_empty() {
+        return done("the configuration was read again: nothing has changed".to_owned());
+    }
+    match reloaded.restart().await {
+        Ok(restarted) if restarted.is_empty() => done("the new configuration holds".to_owned()),
+        Ok(restarted) => done(format!("the new configuration holds; restarted: {}", restarted.join(", "))),
+        Err((server, error)) => {
+            let refusal = refusal(&error);
+            let message = format!("the new configuration holds, and {server} is not back: {}", refusal.message);
+            Err(Refusal { message, ..refusal })
+        }
     }
 }
 

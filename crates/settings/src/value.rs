@@ -221,7 +221,7 @@ pub(crate) fn show_safely(key: &str, value: &Value) -> String {
     }
     match value {
         Value::Array(_, items) if items.iter().all(|item| item.as_str().is_some()) => {
-            let words: Vec<String> = items.iter().filter_map(|item| item.as_str().map(str::to_owned)).collect();
+            let words: Vec<String> = items.iter().filter_map(|item| item.as_str().map(without_path)).collect();
             words.shown()
         }
         Value::Array(_, items) => {
@@ -233,7 +233,7 @@ pub(crate) fn show_safely(key: &str, value: &Value) -> String {
                 entries.iter().map(|(name, value)| format!("{name} = {}", show_safely(name, value))).collect();
             if entries.is_empty() { "{}".to_owned() } else { format!("{{ {} }}", entries.join(", ")) }
         }
-        Value::String(_, text) => text.shown(),
+        Value::String(_, text) => without_path(text).shown(),
         Value::Char(_, c) => c.to_string().shown(),
         Value::Bool(_, flag) => flag.shown(),
         Value::Num(_, num) => {
@@ -245,6 +245,19 @@ pub(crate) fn show_safely(key: &str, value: &Value) -> String {
         }
         Value::Empty(..) => String::new(),
     }
+}
+
+/// A URL only as far as it says where it leads. The rest of a webhook's is its secret, and it may stand under any name: that may
+/// be the mistake that is being reported.
+fn without_path(text: &str) -> String {
+    let Some((scheme, rest)) =
+        text.split_once("://").filter(|(scheme, _)| scheme.to_ascii_lowercase().starts_with("http"))
+    else {
+        return text.to_owned();
+    };
+    let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    if path.len() <= 1 && host.len() == authority.len() { text.to_owned() } else { format!("{scheme}://{host}/…") }
 }
 
 impl Shown for String {

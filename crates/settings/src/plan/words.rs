@@ -35,7 +35,7 @@ impl fmt::Display for Change {
 impl Change {
     fn open_line(&self) -> String {
         let end = self.key.rsplit('.').next().unwrap_or_default();
-        let is_private = self.key.contains(".env.") || ["args", "command"].contains(&end);
+        let is_private = self.key.contains(".env.") || ["args", "command", "notify"].contains(&end);
         if is_private { format!("{}: … → … ({})", self.key, self.effect) } else { self.to_string() }
     }
 }

@@ -56,6 +56,10 @@ fn s08_the_url_of_a_webhook_is_shown_nowhere() {
         format!("[[notifi]]\nkind = \"webhook\"\nurl = \"{URL}\""),
         format!("[notify]\nkind = \"webhook\"\nurl = \"{URL}\""),
         format!("notify = \"{URL}\""),
+        format!("[[notify]]\nkind = \"webhook\"\nurl = \"{URL}\"\nwebhook = \"{URL}\""),
+        format!("[[notify]]\nkind = \"command\"\ncommand = [\"curl\", \"{URL}\"]\nlevel = \"loud\""),
+        format!("notifications.webhook = \"{URL}\""),
+        "gateway.slack = \"https://kanarienvogel@hooks.example\"".to_owned(),
     ] {
         let told = report(&wrong);
         // What is no table has no place for a secret, so what stands there is shown, but for the last of these.

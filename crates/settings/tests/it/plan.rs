@@ -207,10 +207,14 @@ fn a_plan_is_told_in_lines_that_show_no_secret() {
 #[test]
 fn what_everybody_may_read_leaves_out_what_a_server_is_given() {
     let old = settings("server.args = [\"--seed\", \"1\"]");
-    let new = settings("server.args = [\"--seed\", \"2\"]\nserver.env.PLAIN = \"canary\"\ngateway.max_queue = 3");
+    let new = settings(
+        "server.args = [\"--seed\", \"2\"]\nserver.env.PLAIN = \"canary\"\ngateway.max_queue = 3\n\
+         [[notify]]\nkind = \"command\"\ncommand = [\"/bin/page\", \"canary\"]",
+    );
     assert_eq!(
         plan(&old, &new).open_lines(),
         [
+            "notify: … → … (live)",
             "server.args: … → … (restarts server)",
             "server.env.PLAIN: … → … (restarts server)",
             "gateway.max_queue: 64 → 3 (live)",

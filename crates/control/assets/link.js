@@ -147,7 +147,7 @@ export class Link {
     // A number counts in the run in which it was seen.
     const answer = await fetch(this.#run ? `/events?run=${encodeURIComponent(this.#run)}` : "/events", { headers, signal, cache: "no-store" });
     if (!answer.ok) throw new Error(`events: ${answer.status}`);
-    for await (const { id, event, data } of serverSent(answer.body)) {
+    for await (const { event, data } of serverSent(answer.body)) {
       if (round !== this.#round) return;
       let value;
       try {
@@ -161,7 +161,7 @@ export class Link {
       } else if (event === "restarted" && this.#last > 0) this.#forget();
       else if (event === "lost") this.#on.lost(value.count);
       if (typeof value.seq !== "number") continue;
-      this.#last = Math.max(this.#last, Number(id) || value.seq);
+      this.#last = Math.max(this.#last, value.seq);
       this.#on.event(value);
       this.refresh();
       this.#measureNow();
@@ -196,16 +196,15 @@ export async function* lines(body) {
 }
 
 async function* serverSent(body) {
-  let one = { id: "", event: "message", data: [] };
+  let one = { event: "message", data: [] };
   for await (const line of lines(body)) {
     if (line === "") {
       if (one.data.length) yield { ...one, data: one.data.join("\n") };
-      one = { id: "", event: "message", data: [] };
+      one = { event: "message", data: [] };
       continue;
     }
     const [, field, value] = /^([^:]*):? ?(.*)$/.exec(line) ?? [];
     if (field === "data") one.data.push(value);
-    else if (field === "id") one.id = value;
     else if (field === "event") one.event = value;
   }
 }

@@ -21,7 +21,14 @@ pub(crate) enum Denial {
     Unauthorized,
     /// It does not speak HTTP/1.1.
     WrongVersion,
+    /// Its head is longer than [`LONGEST_HEAD`].
+    LongHead,
+    /// Its body does not say how long it is. Beside a length, that is read in two ways.
+    NoLength,
 }
+
+/// So long a head may be. The HTTP library stops reading a little above that, by how much depends on the pieces that come.
+const LONGEST_HEAD: usize = 64 << 10;
 
 /// What holds for every request.
 #[derive(Debug)]
@@ -51,6 +58,17 @@ pub(crate) fn admit_bearer(headers: &HeaderMap, token: &Token) -> Result<(), Den
     }
 }
 
+/// How long a head is when it is written without needless spaces: each field has a colon, a space and an end of two bytes.
+fn length(head: &Parts) -> usize {
+    let scheme = head.uri.scheme_str().map_or(0, |scheme| scheme.len() + 3);
+    let authority = head.uri.authority().map_or(0, |authority| authority.as_str().len());
+    let path = head.uri.path_and_query().map_or(0, |path| path.as_str().len());
+    // Two spaces, the version, and the end of the line.
+    let first = head.method.as_str().len() + scheme + authority + path + 12;
+    let fields = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
+    first + fields.sum::<usize>() + 2
+}
+
 // === impl Door ===
 
 impl Door {
@@ -77,6 +95,12 @@ impl Door {
     pub(crate) fn admit(&self, head: &Parts) -> Result<(), Denial> {
         if head.version != Version::HTTP_11 {
             return Err(Denial::WrongVersion);
+        }
+        if length(head) > LONGEST_HEAD {
+            return Err(Denial::LongHead);
+        }
+        if head.headers.contains_key(header::TRANSFER_ENCODING) {
+            return Err(Denial::NoLength);
         }
         let mut hosts = head.headers.get_all(header::HOST).iter();
         let (Some(host), None) = (hosts.next(), hosts.next()) else { return Err(Denial::ForeignHost) };
@@ -108,6 +132,8 @@ impl Denial {
             Self::NotJson => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::WrongVersion => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
+            Self::LongHead => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::NoLength => StatusCode::LENGTH_REQUIRED,
         }
     }
 
@@ -118,6 +144,8 @@ impl Denial {
             Self::NotJson => "not_json",
             Self::Unauthorized => "unauthorized",
             Self::WrongVersion => "http_version",
+            Self::LongHead => "head_too_large",
+            Self::NoLength => "length_required",
         }
     }
 
@@ -128,6 +156,8 @@ impl Denial {
             Self::NotJson => "this needs POST with content-type: application/json",
             Self::Unauthorized => "this needs the bearer token from the state directory",
             Self::WrongVersion => "only HTTP/1.1 is spoken here",
+            Self::LongHead => "the head of the request is longer than 64 KiB",
+            Self::NoLength => "a body needs a content-length, and no transfer-encoding",
         }
     }
 }

@@ -193,7 +193,7 @@ class MlxSupervisor:
         while True:
             try:
                 access = self.access()
-                async for name, ident, data in _listen(access, after, run):
+                async for name, data in _listen(access, after, run):
                     pause = 0.1
                     if name == "hello":
                         if run is not None and data.get("run") != run:
@@ -203,7 +203,7 @@ class MlxSupervisor:
                     if name in ("lost", "restarted"):
                         yield {"event": f"stream.{name}", **data}
                         continue
-                    after = ident if ident is not None else after
+                    after = data.get("seq", after)
                     yield data
             except (OSError, asyncio.TimeoutError, asyncio.IncompleteReadError, SupervisorError):
                 pass
@@ -454,8 +454,8 @@ async def _ask(access: Access, method: str, path: str, token: Optional[str] = No
 
 async def _listen(
     access: Access, after: int, run: Optional[str]
-) -> AsyncIterator[Tuple[str, Optional[int], Dict[str, Any]]]:
-    """The stream of events of one connection: names, numbers and documents."""
+) -> AsyncIterator[Tuple[str, Dict[str, Any]]]:
+    """The stream of events of one connection: names and documents."""
     query = f"/events?run={run}" if run else "/events"
     opened = _open(access, "GET", query, None, "text/event-stream", [f"Last-Event-ID: {after}"])
     code, headers, reader, writer = await limited(opened, QUESTION)
@@ -476,7 +476,6 @@ async def _listen(
                     name, _, value = line.partition(":")
                     fields.setdefault(name, []).append(value[1:] if value.startswith(" ") else value)
                 if "data" in fields:
-                    ident = int(fields["id"][-1]) if "id" in fields else None
-                    yield fields.get("event", [""])[-1], ident, _json("\n".join(fields["data"]).encode())
+                    yield fields.get("event", [""])[-1], _json("\n".join(fields["data"]).encode())
     finally:
         writer.close()

@@ -26,9 +26,13 @@ pub(crate) fn marked(mut answer: Response) -> Response {
 
 pub(super) fn denied(denial: Denial) -> Response {
     let mut answer = error(denial.status(), denial.code(), denial.message(), None);
-    if denial == Denial::Unauthorized {
-        answer.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-    }
+    let more = match denial {
+        Denial::Unauthorized => Some((header::WWW_AUTHENTICATE, "Bearer")),
+        // Where one request ends and the next begins is not to be relied on.
+        Denial::LongHead | Denial::NoLength => Some((header::CONNECTION, "close")),
+        Denial::ForeignHost | Denial::ForeignOrigin | Denial::NotJson | Denial::WrongVersion => None,
+    };
+    answer.headers_mut().extend(more.map(|(name, value)| (name, HeaderValue::from_static(value))));
     answer
 }
 

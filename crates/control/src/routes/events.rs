@@ -7,6 +7,9 @@
 //! of another run, or above ours  `restarted`, then all that is remembered
 //! ```
 //!
+//! A number counts in its run only. So the `id` of an event names both, and a browser, which sends back nothing else, goes on
+//! rightly with an mlx-tree that was started again and has come further than the one before.
+//!
 //! *Architecture Invariant:* between what is remembered and what happens next, no event is left out or told twice.
 
 use std::collections::VecDeque;
@@ -51,6 +54,14 @@ pub(super) struct Wanted {
     follow: Option<bool>,
 }
 
+/// The last event that a reader has seen, by its `id`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Seen {
+    seq: u64,
+    /// Its run, unless the reader has only kept the number.
+    run: Option<String>,
+}
+
 /// How events are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Form {
@@ -62,7 +73,7 @@ enum Form {
 #[derive(Debug, Clone, PartialEq)]
 enum Told {
     /// Which run this is, and the number of its latest event.
-    Hello { run: Arc<str>, latest: u64 },
+    Hello { latest: u64 },
     /// The reader's number is of an earlier run: what follows begins with the first event that is remembered.
     Restarted,
     /// So many events that the reader wanted are remembered no more.
@@ -79,7 +90,7 @@ pub(super) async fn events<O: Operator>(State(plane): Shown<O>, wanted: Asked<Wa
         Err(rejection) => return bad_query(&rejection),
     };
     let form = Form::of(&headers);
-    let seen = headers.get("last-event-id").and_then(|value| value.to_str().ok()?.trim().parse().ok());
+    let seen = headers.get("last-event-id").and_then(|value| Seen::of(value.to_str().ok()?.trim()));
     let place = if wanted.follow.unwrap_or(form == Form::Sse) {
         let Some(place) = plane.streams.enter(&headers, &plane.token) else {
             return busy(Busy::Streams);
@@ -89,28 +100,29 @@ pub(super) async fn events<O: Operator>(State(plane): Shown<O>, wanted: Asked<Wa
         None
     };
     let (remembered, live) = plane.operator.events(0);
-    let first = begin(&plane.run, remembered, seen, &wanted);
+    let first = begin(&plane.run, remembered, seen.as_ref(), &wanted);
     let live = place.map(|place| (live, place));
-    let body = stream::unfold((first, live), move |(mut first, mut live)| async move {
+    let body = stream::unfold((first, live, Arc::clone(&plane.run)), move |(mut first, mut live, run)| async move {
         let told = match first.pop_front() {
             Some(told) => told,
             None => next(&mut live.as_mut()?.0).await?,
         };
-        Some((Ok::<_, Infallible>(Bytes::from(form.write(&told))), (first, live)))
+        Some((Ok::<_, Infallible>(Bytes::from(form.write(&told, &run))), (first, live, run)))
     });
     let run = HeaderValue::try_from(&*plane.run).unwrap_or(HeaderValue::from_static(""));
     ([(header::CONTENT_TYPE, HeaderValue::from_static(form.kind())), (RUN, run)], Body::from_stream(body))
         .into_response()
 }
 
-/// What comes before the events that are yet to happen. A number in the header is newer than the one in the address, which
-/// a browser repeats whenever it comes back.
-fn begin(run: &Arc<str>, remembered: Vec<Arc<Event>>, seen: Option<u64>, wanted: &Wanted) -> VecDeque<Told> {
+/// What comes before the events that are yet to happen. What the header says is newer than what the address says, which a
+/// browser repeats whenever it comes back.
+fn begin(run: &str, remembered: Vec<Arc<Event>>, seen: Option<&Seen>, wanted: &Wanted) -> VecDeque<Told> {
     let latest = remembered.last().map_or(0, |event| event.seq);
     let oldest = remembered.first().map_or(1, |event| event.seq);
-    let mut told = VecDeque::from([Told::Hello { run: Arc::clone(run), latest }]);
-    let mut after = seen.or(wanted.after).unwrap_or(0);
-    if after > latest || wanted.run.as_deref().is_some_and(|theirs| theirs != &**run) {
+    let mut told = VecDeque::from([Told::Hello { latest }]);
+    let mut after = seen.map(|seen| seen.seq).or(wanted.after).unwrap_or(0);
+    let theirs = seen.and_then(|seen| seen.run.as_deref()).or(wanted.run.as_deref());
+    if after > latest || theirs.is_some_and(|theirs| theirs != run) {
         told.push_back(Told::Restarted);
         after = 0;
     }
@@ -134,6 +146,19 @@ async fn next(live: &mut broadcast::Receiver<Arc<Event>>) -> Option<Told> {
     }
 }
 
+// === impl Seen ===
+
+impl Seen {
+    /// `RUN-NUMBER`, as we write it, or a mere number. `None` for anything else.
+    fn of(id: &str) -> Option<Self> {
+        match id.rsplit_once('-') {
+            Some(("", _)) => None,
+            Some((run, seq)) => Some(Self { seq: seq.parse().ok()?, run: Some(run.to_owned()) }),
+            None => Some(Self { seq: id.parse().ok()?, run: None }),
+        }
+    }
+}
+
 // === impl Form ===
 
 impl Form {
@@ -153,15 +178,15 @@ impl Form {
         }
     }
 
-    fn write(self, told: &Told) -> String {
+    fn write(self, told: &Told, run: &str) -> String {
         match (self, told) {
-            (Self::Sse, Told::Hello { run, latest }) => {
+            (Self::Sse, Told::Hello { latest }) => {
                 format!("retry: {RETRY_MS}\nevent: hello\ndata: {{\"run\":\"{run}\",\"latest\":{latest}}}\n\n")
             }
             (Self::Sse, Told::Restarted) => "event: restarted\ndata: {}\n\n".to_owned(),
             (Self::Sse, Told::Lost(count)) => format!("event: lost\ndata: {{\"count\":{count}}}\n\n"),
             (Self::Sse, Told::Event(event)) => {
-                format!("id: {}\nevent: {}\ndata: {}\n\n", event.seq, event.kind.name(), document(event))
+                format!("id: {run}-{}\nevent: {}\ndata: {}\n\n", event.seq, event.kind.name(), document(event))
             }
             (Self::Sse, Told::Heartbeat) => ": still here\n\n".to_owned(),
             // The run stands in a header, and a line that is no event would be in the way of those who count on events.

@@ -98,6 +98,35 @@ async fn s3_nothing_changes_without_post_json_and_the_token() {
     assert_eq!(plane.performed(), 1);
 }
 
+/// One request is one request: what could be read as two changes nothing, and nothing behind it is read.
+#[tokio::test]
+async fn s11_nobody_smuggles_a_verb_behind_another_request() {
+    let plane = plane().await;
+    let bearer = plane.bearer();
+    let verb = format!("POST /stop HTTP/1.1\r\nhost: localhost:{{port}}\r\n{bearer}{JSON}");
+    let hidden = format!("{verb}\r\n{{}}");
+    for (framing, status) in [
+        ("transfer-encoding: chunked\r\ncontent-length: 5\r\n\r\n0\r\n\r\n", 411),
+        ("content-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n", 411),
+        ("transfer-encoding: chunked\r\n\r\n0\r\n\r\n", 411),
+        ("transfer-encoding: identity\r\n\r\n", 400),
+        ("content-length: 2\r\ncontent-length: 3\r\n\r\n{}", 400),
+        ("content-length: +2\r\n\r\n{}", 400),
+        ("x: a\r\n b\r\n\r\n", 400),
+        ("x : a\r\n\r\n", 400),
+        ("x: a\0b\r\n\r\n", 400),
+    ] {
+        let request = format!(
+            "POST /reset HTTP/1.1\r\nhost: localhost:{{port}}\r\n{bearer}content-type: application/json\r\n{framing}"
+        );
+        assert_eq!(plane.send(&(request + &hidden)).await, status, "{framing:?}");
+    }
+    let body =
+        format!("GET /status HTTP/1.1\r\nhost: localhost:{{port}}\r\ncontent-length: {}\r\n\r\n", hidden.len() + 5);
+    assert_eq!(plane.send(&(body + &hidden)).await, 200);
+    assert_eq!(plane.performed(), 0);
+}
+
 #[tokio::test]
 async fn the_logs_are_for_the_owner_only() {
     let plane = plane().await;

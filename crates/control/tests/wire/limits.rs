@@ -107,6 +107,14 @@ x: {long}
 "
     );
     assert_eq!(plane.send(&header).await, 431);
+    // To the byte, whatever pieces it comes in.
+    let of_length = |length: usize| {
+        let head = format!("GET /status HTTP/1.1\r\nhost: localhost:{}\r\n", plane.address.port());
+        let pad = "x".repeat(length - head.len() - "x: \r\n\r\n".len());
+        format!("{head}x: {pad}\r\n\r\n")
+    };
+    assert_eq!(plane.send(&of_length(64 << 10)).await, 200);
+    assert_eq!(plane.send(&of_length((64 << 10) + 1)).await, 431);
     let many: String = (0..80).map(|at| format!("x-{at}: y\r\n")).collect();
     assert_eq!(plane.send(&format!("GET /status HTTP/1.1\r\nhost: localhost:{{port}}\r\n{many}\r\n")).await, 431);
     let post = |body: &str| {

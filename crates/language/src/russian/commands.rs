@@ -155,6 +155,11 @@ pub(super) const PHRASES: &[(&str, &str)] = &[
     ("this needs POST with content-type: application/json", "здесь нужен POST с content-type: application/json"),
     ("this needs the bearer token from the state directory", "здесь нужен токен из каталога состояния"),
     ("only HTTP/1.1 is spoken here", "здесь говорят только на HTTP/1.1"),
+    ("the head of the request is longer than 64 KiB", "заголовок запроса длиннее 64 КиБ"),
+    (
+        "a body needs a content-length, and no transfer-encoding",
+        "телу нужен content-length и не нужен transfer-encoding",
+    ),
     ("there is nothing at this path", "по этому пути ничего нет"),
     ("this path has another method", "у этого пути другой метод"),
     (

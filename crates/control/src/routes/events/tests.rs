@@ -4,9 +4,7 @@ use mlx_tree_api::Kind;
 
 use super::*;
 
-fn run() -> Arc<str> {
-    "r1".into()
-}
+const OURS: &str = "r1";
 
 fn remembered(range: std::ops::RangeInclusive<u64>) -> Vec<Arc<Event>> {
     range
@@ -25,8 +23,8 @@ fn remembered(range: std::ops::RangeInclusive<u64>) -> Vec<Arc<Event>> {
 }
 
 /// What is told after the greeting, in short.
-fn begun(past: std::ops::RangeInclusive<u64>, seen: Option<u64>, wanted: &Wanted) -> Vec<String> {
-    let told = begin(&run(), remembered(past), seen, wanted);
+fn begun(past: std::ops::RangeInclusive<u64>, seen: Option<&str>, wanted: &Wanted) -> Vec<String> {
+    let told = begin(OURS, remembered(past), seen.and_then(Seen::of).as_ref(), wanted);
     assert!(matches!(told[0], Told::Hello { .. }));
     let short = |told: &Told| match told {
         Told::Hello { .. } => "hello".to_owned(),
@@ -47,7 +45,7 @@ fn a_reader_goes_on_where_it_was() {
     assert_eq!(begun(1..=3, None, &Wanted::default()), ["1", "2", "3"]);
     assert_eq!(begun(1..=3, None, &after(2)), ["3"]);
     assert!(begun(1..=3, None, &after(3)).is_empty());
-    assert_eq!(begun(1..=3, Some(1), &after(2)), ["2", "3"], "the header is the newer of the two");
+    assert_eq!(begun(1..=3, Some("1"), &after(2)), ["2", "3"], "the header is the newer of the two");
 }
 
 #[test]
@@ -59,11 +57,25 @@ fn a_reader_is_told_how_much_it_has_missed() {
 
 #[test]
 fn a_reader_of_an_earlier_run_begins_anew() {
-    assert_eq!(begun(1..=2, Some(40), &Wanted::default()), ["restarted", "1", "2"]);
+    assert_eq!(begun(1..=2, Some("40"), &Wanted::default()), ["restarted", "1", "2"]);
     let wanted = Wanted { run: Some("r0".to_owned()), ..after(1) };
     assert_eq!(begun(1..=2, None, &wanted), ["restarted", "1", "2"], "though we have come further than it was");
     let wanted = Wanted { run: Some("r1".to_owned()), ..after(1) };
     assert_eq!(begun(1..=2, None, &wanted), ["2"]);
+}
+
+/// All that a browser sends when it comes back is the last `id`, to the address that it had at first.
+#[test]
+fn a_browser_comes_back_with_an_id_that_names_the_run() {
+    let wanted = Wanted { run: Some("r0".to_owned()), ..after(7) };
+    for wanted in [Wanted::default(), wanted] {
+        assert_eq!(begun(1..=3, Some("r1-2"), &wanted), ["3"], "{wanted:?}");
+        assert_eq!(begun(1..=3, Some("r0-2"), &wanted), ["restarted", "1", "2", "3"], "though we have come further");
+    }
+    for garbage in ["", "-", "-1", "r1-", "r1", "1e3", "18446744073709551616", "r1-18446744073709551616"] {
+        assert_eq!(begun(1..=2, Some(garbage), &Wanted::default()), ["1", "2"], "{garbage:?}");
+    }
+    assert_eq!(begun(1..=2, Some("r1-18446744073709551615"), &Wanted::default()), ["restarted", "1", "2"]);
 }
 
 #[test]
@@ -76,13 +88,13 @@ fn the_latest_few_can_be_asked_for() {
 fn an_event_is_one_field_a_line_in_one_form_and_one_line_in_the_other() {
     let event = Told::Event(Arc::clone(&remembered(7..=7)[0]));
     let data = r#"{"seq":7,"at":"2026-01-01T00:00:00Z","child":"server","epoch":1,"event":"server.stopped","how":"one\nline"}"#;
-    assert_eq!(Form::Sse.write(&event), format!("id: 7\nevent: server.stopped\ndata: {data}\n\n"));
-    assert_eq!(Form::Lines.write(&event), format!("{data}\n"));
-    let hello = Told::Hello { run: run(), latest: 7 };
+    assert_eq!(Form::Sse.write(&event, OURS), format!("id: r1-7\nevent: server.stopped\ndata: {data}\n\n"));
+    assert_eq!(Form::Lines.write(&event, OURS), format!("{data}\n"));
+    let hello = Told::Hello { latest: 7 };
     let greeting = "retry: 2000\nevent: hello\ndata: {\"run\":\"r1\",\"latest\":7}\n\n";
-    assert_eq!(Form::Sse.write(&hello), greeting);
-    assert_eq!(Form::Sse.write(&Told::Lost(3)), "event: lost\ndata: {\"count\":3}\n\n");
-    assert_eq!(Form::Sse.write(&Told::Heartbeat), ": still here\n\n");
+    assert_eq!(Form::Sse.write(&hello, OURS), greeting);
+    assert_eq!(Form::Sse.write(&Told::Lost(3), OURS), "event: lost\ndata: {\"count\":3}\n\n");
+    assert_eq!(Form::Sse.write(&Told::Heartbeat, OURS), ": still here\n\n");
 }
 
 #[tokio::test(start_paused = true)]

@@ -23,14 +23,17 @@ pub(crate) const PAUSES: [Duration; 3] = [Duration::from_secs(1), Duration::from
 /// The longest that a receiver may ask to be left alone.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// Why a message did not arrive. Says nothing about where it was to go.
+/// Why a message did not arrive. Says nothing about where it was to go, unless a program of the user's own does.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
     /// Another attempt may help.
-    #[error("{why}")]
+    #[error("{why}{}", said.as_ref().map_or_else(String::new, |said| format!(": {said}")))]
     Passing {
         /// Why.
         why: String,
+        /// The last words of the user's own program, which may hold anything: an address, a token. They are for the user alone,
+        /// not for events, which everybody on the machine may read.
+        said: Option<String>,
         /// The receiver asked to be left alone for so long.
         pause: Option<Duration>,
     },
@@ -86,6 +89,7 @@ fn judge(status: u16, pause: Option<Duration>) -> Result<(), Failure> {
         200..=299 => Ok(()),
         408 | 425 | 429 | 500..=599 => Err(Failure::Passing {
             why: format!("the receiver answered {status}"),
+            said: None,
             pause: pause.map(|it| it.min(LONGEST_PAUSE)),
         }),
         300..=399 => Err(Failure::Lasting(format!("the receiver answered {status}; redirects are not followed"))),
@@ -97,14 +101,29 @@ fn judge(status: u16, pause: Option<Duration>) -> Result<(), Failure> {
 
 impl Failure {
     fn passing(why: impl Into<String>) -> Self {
-        Self::Passing { why: why.into(), pause: None }
+        Self::Passing { why: why.into(), said: None, pause: None }
+    }
+
+    /// Why, for everybody.
+    pub(crate) fn why(&self) -> &str {
+        match self {
+            Self::Passing { why, .. } | Self::Lasting(why) => why,
+        }
+    }
+
+    /// What the user's own program said of it.
+    pub(crate) fn said(&self) -> Option<&str> {
+        match self {
+            Self::Passing { said, .. } => said.as_deref(),
+            Self::Lasting(_) => None,
+        }
     }
 
     /// What follows after this many attempts.
-    pub(crate) fn then(self, attempts: usize) -> Then {
+    pub(crate) fn then(&self, attempts: usize) -> Then {
         match self {
-            Self::Lasting(why) => Then::GiveUp(why),
-            Self::Passing { why, pause } => match attempts.checked_sub(1).and_then(|at| PAUSES.get(at)) {
+            Self::Lasting(why) => Then::GiveUp(why.clone()),
+            Self::Passing { why, said: _, pause } => match attempts.checked_sub(1).and_then(|at| PAUSES.get(at)) {
                 Some(ours) => Then::Again(pause.map_or(*ours, |theirs| theirs.max(*ours))),
                 None => Then::GiveUp(format!("{why} ({attempts} attempts)")),
             },

@@ -51,8 +51,8 @@ pub struct Desk {
     /// Alarms that have been told and are not over: child and event.
     raised: BTreeSet<(String, String)>,
     exits: BTreeMap<String, VecDeque<Instant>>,
-    /// No message before this.
-    earliest: Option<Instant>,
+    /// When the last message was delivered, or given up.
+    sent: Option<Instant>,
 }
 
 /// What is to be done.
@@ -90,7 +90,7 @@ impl Desk {
             told: BTreeMap::new(),
             raised: BTreeSet::new(),
             exits: BTreeMap::new(),
-            earliest: None,
+            sent: None,
         }
     }
 
@@ -121,7 +121,7 @@ impl Desk {
             let due = self.told.values().filter(|told| told.again > 0).map(|told| told.until).min();
             return due.map_or(Next::Idle, Next::Wait);
         }
-        match self.earliest {
+        match self.sent.map(|sent| sent + self.target.min_interval) {
             Some(earliest) if earliest > now => Next::Wait(earliest),
             Some(_) | None => self.take().map_or(Next::Idle, |message| Next::Send(Box::new(message))),
         }
@@ -139,7 +139,7 @@ impl Desk {
 
     /// A message has been delivered, or given up.
     pub fn sent(&mut self, now: Instant) {
-        self.earliest = Some(now + self.target.min_interval);
+        self.sent = Some(now);
     }
 
     /// Whether nothing waits.

@@ -192,7 +192,7 @@ impl Shared {
             let then = match *closing.borrow() {
                 Closing::No => failure.then(attempts),
                 // There is no time for pauses any more.
-                Closing::Yes => Then::GiveUp(failure.to_string()),
+                Closing::Yes => Then::GiveUp(failure.why().to_owned()),
             };
             match then {
                 Then::Again(pause) => tokio::select! {
@@ -202,6 +202,10 @@ impl Shared {
                     _ = closing.changed() => {}
                 },
                 Then::GiveUp(why) => {
+                    if let Some(said) = failure.said() {
+                        // The log is its user's alone, and the event that follows is everybody's.
+                        tracing::warn!(target: "mlx_tree::notify", to = now.name.as_str(), said, "its program failed");
+                    }
                     let lost = message.notices();
                     let why = if lost > 1 { format!("{why}; {lost} notices are lost") } else { why };
                     return self.undelivered(&now.name, &why);

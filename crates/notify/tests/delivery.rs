@@ -259,6 +259,11 @@ async fn a_command_that_floods_ends_well_and_one_that_fails_says_its_last_word()
     let fails = target("fails", shell("echo first >&2; echo 'no such pager' >&2; exit 3"));
     let failed = deliver_sample(&fails, &source()).await.expect_err("it fails");
     assert_eq!(failed.to_string(), "it ended with code 3: no such pager");
+    // Whoever tries it is told; everybody on the machine is not.
+    let (notifier, mut undelivered) = notifier(vec![fails]);
+    notifier.event(&opened(5));
+    notifier.finish(PATIENCE).await;
+    assert_eq!(lost(&mut undelivered).await.1, "it ended with code 3");
     let absent = target("absent", Sink::Command(vec!["/nonexistent/pager".to_owned()]));
     let failed = deliver_sample(&absent, &source()).await.expect_err("it is not there");
     assert_eq!(failed, Failure::Lasting("there is no such program".to_owned()));

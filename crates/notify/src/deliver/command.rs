@@ -18,8 +18,11 @@ pub(super) async fn run(argv: &[String], message: &Message, source: &Source, tar
     let program = Program { argv, environment: &target.environment.0, more: more.into() };
     match program.run(message.json(source).to_string() + "\n").await {
         Ok(_) => Ok(()),
-        Err(Failed::Code(code, last)) if last.is_empty() => Err(Failure::passing(format!("it ended with code {code}"))),
-        Err(Failed::Code(code, last)) => Err(Failure::passing(format!("it ended with code {code}: {last}"))),
+        Err(Failed::Code(code, last)) => Err(Failure::Passing {
+            why: format!("it ended with code {code}"),
+            said: Some(last).filter(|last| !last.is_empty()),
+            pause: None,
+        }),
         Err(Failed::Absent) => Err(Failure::Lasting("there is no such program".to_owned())),
         Err(Failed::Other(why)) => Err(Failure::passing(why)),
     }

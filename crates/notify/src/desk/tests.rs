@@ -156,6 +156,17 @@ fn what_comes_within_the_interval_is_one_message_in_order() {
 }
 
 #[test]
+fn another_interval_holds_for_what_waits_already() {
+    let mut story = Story::of(target(Level::Error, 3600));
+    story.hears("breaker", opened("5 failures"));
+    story.hears("gateway", quarantined(1));
+    story.passes(20);
+    story.desk.retarget(target(Level::Error, 30));
+    story.passes(20);
+    assert_eq!(story.told(), ["0 s: breaker.opened raised", "30 s: request.quarantined raised"]);
+}
+
+#[test]
 fn one_exit_is_no_alarm_and_three_in_ten_minutes_are_one() {
     let mut story = Story::new();
     story.hears("server", exited("killed"));

@@ -14,6 +14,9 @@ const DIRECTORY: &str = "reports";
 /// A longer file is not one of ours.
 const LONGEST: u64 = 4 * 1024 * 1024;
 
+/// What is further ahead than that has not been written by a clock that was a little fast.
+const DAY: jiff::SignedDuration = jiff::SignedDuration::from_hours(24);
+
 /// How much is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -119,17 +122,21 @@ impl Shelf {
         })
     }
 
-    /// Removes the oldest reports until one more, of `size` bytes, fits. What is not a report's name is left alone.
+    /// Removes the oldest reports until one more, of `size` bytes, fits. What has not a report's name is left alone. Those from
+    /// the future go first: they were written before the clock was set back, and would push out all that come now.
     fn make_room(&self, name: &str, size: u64, limits: Limits) -> io::Result<()> {
-        let mut others: Vec<_> = self.files()?.into_iter().filter(|(other, _)| other != name).collect();
-        others.sort();
+        let mut others: Vec<_> =
+            self.files()?.into_iter().filter(|(other, _)| other != name && is_name(other)).collect();
+        let tomorrow = stamp(&(jiff::Timestamp::now() + DAY).to_string());
+        others.sort_by_key(|(other, _)| (other.as_str() < tomorrow.as_str(), other.clone()));
         let mut bytes = size + others.iter().map(|(_, size)| size).sum::<u64>();
         let mut count = others.len() + 1;
         for (other, size) in others {
             if count <= limits.keep && bytes <= limits.max_bytes {
                 break;
             }
-            fs::remove_file(self.dir.file(&other))?;
+            // One that cannot be removed costs its own place, and no report.
+            let _ = fs::remove_file(self.dir.file(&other));
             count -= 1;
             bytes -= size;
         }
@@ -148,6 +155,17 @@ impl Shelf {
         }
         Ok(found)
     }
+}
+
+/// A moment as the names of reports begin: `20261124T143522`.
+pub(crate) fn stamp(at: &str) -> String {
+    at.chars().take(19).filter(|it| !matches!(it, '-' | ':')).collect()
+}
+
+/// Whether a file is called like a report.
+fn is_name(file: &str) -> bool {
+    let digits = |part: Option<&str>| part.is_some_and(|part| part.bytes().all(|byte| byte.is_ascii_digit()));
+    digits(file.get(..8)) && file.get(8..9) == Some("T") && digits(file.get(9..15)) && file.get(15..16) == Some("-")
 }
 
 #[cfg(test)]
@@ -187,6 +205,33 @@ mod tests {
         let one = shelf.files().expect("listed")[0].1;
         shelf.keep(&report(&ids[5]), Limits { max_bytes: 2 * one + one / 2, ..MANY }).expect("written over");
         assert_eq!(kept(&shelf), ids[4..]);
+    }
+
+    #[test]
+    fn what_is_no_report_of_ours_takes_no_place_and_stays() {
+        let (state, shelf) = shelf();
+        let dir = Shelf::path(state.path());
+        fs::write(dir.join("0notes.json"), "{}").expect("written");
+        fs::create_dir(dir.join("00000000T000000-server-1.json")).expect("made");
+        for n in 1..=3 {
+            shelf.keep(&report(&format!("2026010{n}T000000-server-1")), Limits { keep: 2, ..MANY }).expect("written");
+        }
+        let kept = shelf.read().expect("read").0;
+        assert_eq!(kept.last().expect("the newest").id, "20260103T000000-server-1");
+        assert!(dir.join("0notes.json").exists() && dir.join("00000000T000000-server-1.json").exists());
+    }
+
+    #[test]
+    fn reports_from_before_the_clock_was_set_back_push_no_new_one_out() {
+        let (_state, shelf) = shelf();
+        for n in 1..=3 {
+            shelf.keep(&report(&format!("9999010{n}T000000-server-1")), Limits { keep: 3, ..MANY }).expect("written");
+        }
+        for n in 1..=3 {
+            shelf.keep(&report(&format!("2026010{n}T000000-server-1")), Limits { keep: 3, ..MANY }).expect("written");
+        }
+        let kept: Vec<_> = shelf.files().expect("listed").into_iter().map(|(name, _)| name).collect();
+        assert!(kept.len() == 3 && kept.iter().all(|name| name.starts_with("2026")), "{kept:?}");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use mlx_tree_api::{BreakerState, Event};
 use super::Subject;
 use super::life::Life;
 use crate::report::{BreakerThen, Decision, Machine, Outcome, Report, SCHEMA};
+use crate::shelf::stamp;
 
 /// So many bytes of last lines are in a report.
 pub(super) const LINES_BYTES: usize = 32 * 1024;
@@ -98,7 +99,7 @@ impl Case {
 
 /// `20261124T143522-server-3`: sorts by time, and is a good name for a file.
 fn id_of(at: &str, server: &str, epoch: u64) -> String {
-    let stamp: String = at.chars().take(19).filter(|it| !matches!(it, '-' | ':')).collect();
+    let stamp = stamp(at);
     let plain = |it: char| if it.is_ascii_alphanumeric() || it == '-' { it } else { '_' };
     let server: String = server.chars().take(40).map(plain).collect();
     format!("{stamp}-{server}-{epoch}")

@@ -271,3 +271,22 @@ fn a_doctor_finds_what_is_broken_and_says_how_to_mend_it() {
     assert_eq!(code, Some(1), "{text}");
     says(&text, &["✗ configuration", "server.start", "mlx-tree check"]);
 }
+
+/// `python -c` looks for modules where it is run, and a person may stand anywhere when they call the doctor.
+#[test]
+fn a_doctor_runs_nothing_that_lies_where_it_is_called() {
+    let here = tempfile::tempdir().expect("a directory");
+    std::fs::write(here.path().join("platform.py"), "open('ran', 'w')\n").expect("written");
+    let python = here.path().join("python");
+    let script = "#!/bin/sh\ncase \"$2\" in\n*mlx-tree-probe*) printf '%s version 3.12.1\\n%s module 1.0\\n' mlx-tree-probe \
+                  mlx-tree-probe ;;\n*) exec python3 \"$@\" ;;\nesac\n";
+    std::fs::write(&python, script).expect("written");
+    std::fs::set_permissions(&python, std::fs::Permissions::from_mode(0o700)).expect("ours");
+    let setup = Setup::new(&["doctor"]).set("server.python", python.to_str().expect("utf-8"));
+    let called_there = setup.with(|command, _| {
+        command.current_dir(here.path());
+    });
+    let (_, text) = doctor(called_there);
+    says(&text, &["Python 3.12.1, mlx_lm 1.0"]);
+    assert!(!here.path().join("ran").exists(), "a stranger's platform.py was run: {text}");
+}

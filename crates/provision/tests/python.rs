@@ -155,6 +155,9 @@ async fn an_environment_is_made_once_and_found_again() {
     assert!(first.interpreter.starts_with(world.at("data/python")), "{first:?}");
     assert_eq!(world.auto().await.unwrap(), first);
     assert_eq!(world.installs(), 1);
+    let places = fs::read_to_string(world.at("data/python/places")).unwrap();
+    let ours = fs::canonicalize(world.at("data/python")).unwrap();
+    assert!(places.lines().all(|place| Path::new(place).starts_with(&ours)), "pip is run nowhere else: {places}");
 }
 
 #[tokio::test]

@@ -128,7 +128,8 @@ async fn make_empty(maker: &Path, version: &Version, environment: &Path, lock: &
 async fn install(pins: &Pins, environment: &Path, lock: &File, progress: &dyn Progress) -> Result<(), PythonError> {
     let interpreter = interpreter_of(environment);
     let mut arguments = vec!["-m", "pip", "install", "--no-input", "--disable-pip-version-check", "--retries", "3"];
-    arguments.extend(["--progress-bar", if has_raw_progress(&interpreter).await { "raw" } else { "off" }]);
+    let bar = if has_raw_progress(&interpreter, environment).await { "raw" } else { "off" };
+    arguments.extend(["--progress-bar", bar]);
     let mut follower = Follower::default();
     let helper = Helper::new(&interpreter, PIP_TIMEOUT)
         .args(arguments)
@@ -148,8 +149,9 @@ async fn install(pins: &Pins, environment: &Path, lock: &File, progress: &dyn Pr
 }
 
 /// The raw progress bar came with pip 24.1; an older one refuses the word.
-async fn has_raw_progress(interpreter: &Path) -> bool {
-    let helper = Helper::new(interpreter, Duration::from_secs(60)).args(["-m", "pip", "--version"]);
+async fn has_raw_progress(interpreter: &Path, environment: &Path) -> bool {
+    let helper =
+        Helper::new(interpreter, Duration::from_secs(60)).args(["-m", "pip", "--version"]).directory(environment);
     let Ok(outcome) = helper.run(|_| {}).await else { return false };
     let version = outcome.lines.iter().find_map(|line| line.strip_prefix("pip ")?.split_whitespace().next());
     let mut parts = version.unwrap_or_default().split('.').map(|part| part.parse::<u32>().unwrap_or(0));

@@ -146,7 +146,9 @@ async fn python(server: &ServerSettings, loaded: &Loaded) -> Option<Python> {
 
 /// The version of MLX itself, and the machine that the interpreter is made for.
 async fn mlx(interpreter: &Path) -> Known<(String, String)> {
-    const SCRIPT: &str = "import importlib.metadata as m, platform; print(m.version('mlx'), platform.machine())";
+    // Without the working directory: whatever lies there is nobody's to run.
+    const SCRIPT: &str = "import sys; sys.path[:1] = [p for p in sys.path[:1] if p != '']; \
+                          import importlib.metadata as m, platform; print(m.version('mlx'), platform.machine())";
     let answer = printed(interpreter, &["-c", SCRIPT], LONG).await?;
     let (version, machine) = answer.split_once(' ').ok_or_else(|| answer.clone())?;
     Ok((version.to_owned(), machine.to_owned()))

@@ -61,6 +61,7 @@ pub(crate) async fn run(loaded: Loaded, what: What) -> Result<Code, Report> {
     let door = builder.open_door().map_err(refused)?;
     let clients = door.as_ref().map(Door::address);
     let bound = control::bind(loaded.settings.control.listen).await.map_err(port_taken)?;
+    let token = Token::random().map_err(|error| Report::new(Code::Bug, error))?;
     let prepared = tokio::select! {
         prepared = builder.prepare() => prepared.map_err(refused)?,
         end = signals.next() => return Ok(end.code()),
@@ -82,13 +83,14 @@ pub(crate) async fn run(loaded: Loaded, what: What) -> Result<Code, Report> {
         rollout: Rollout::default(),
         reloader,
     };
-    let access = Access {
-        url: format!("http://{}", bound.address()),
-        pid: std::process::id(),
-        token: Token::random().map_err(|error| Report::new(Code::Bug, error))?,
-    };
-    access.publish(state_dir).map_err(|error| Report::new(Code::Config, error))?;
-    let served = tokio::spawn(bound.serve(plane.clone(), access.token.clone(), std::future::pending()));
+    let access = Access { url: format!("http://{}", bound.address()), pid: std::process::id(), token };
+    if let Err(error) = access.publish(state_dir) {
+        // A server that runs by now is ended in order, like any other.
+        tree.stop().await;
+        tree.closed().await;
+        return Err(Report::new(Code::Config, error));
+    }
+    let served = tokio::spawn(bound.serve(plane.clone(), access.token, std::future::pending()));
     liaison.ready(&plane, &bus);
     let ending = || {
         // What is read now would be for nobody.

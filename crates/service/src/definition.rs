@@ -122,7 +122,7 @@ impl FromStr for Name {
         let first = word.starts_with(|it: char| it.is_ascii_alphanumeric());
         let rest = word.chars().all(|it| it.is_ascii_alphanumeric() || matches!(it, '-' | '_' | '.'));
         if first && rest && word.len() <= 64 {
-            Ok(Self(word.trim_end_matches(".service").to_owned()))
+            Ok(Self(word.strip_suffix(".service").unwrap_or(word).to_owned()))
         } else {
             Err(NameError(word.to_owned()))
         }

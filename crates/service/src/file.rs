@@ -67,9 +67,11 @@ pub(crate) fn write(path: &Path, text: &str) -> Result<(), FileError> {
     attempt().map_err(|source| FileError { path: path.to_owned(), doing: "written", source })
 }
 
-/// Puts what is at `path` aside, and answers where it is now.
+/// Puts what is at `path` aside, and answers where it is now. What was put aside before stays.
 pub(crate) fn put_aside(path: &Path) -> Result<PathBuf, FileError> {
-    let aside = beside(path, "replaced");
+    let endings = std::iter::once("replaced".to_owned()).chain((2_u32..).map(|n| format!("replaced-{n}")));
+    let mut free = endings.map(|ending| beside(path, &ending)).filter(|aside| fs::symlink_metadata(aside).is_err());
+    let aside = free.next().unwrap_or_else(|| beside(path, "replaced"));
     fs::rename(path, &aside).map_err(|source| FileError { path: path.to_owned(), doing: "put aside", source })?;
     Ok(aside)
 }
@@ -114,6 +116,9 @@ mod tests {
         assert_eq!(look(&path).expect("looked"), Found::Foreign);
         let aside = put_aside(&path).expect("put aside");
         assert!(aside.exists() && !path.exists());
-        assert_eq!(fs::read_dir(dir.path().join("below")).expect("a directory").count(), 1, "nothing is left over");
+        fs::write(&path, "another").expect("written");
+        let other = put_aside(&path).expect("put aside");
+        assert!(other != aside && aside.exists() && other.exists(), "the first one stays");
+        assert_eq!(fs::read_dir(dir.path().join("below")).expect("a directory").count(), 2, "nothing is left over");
     }
 }

@@ -205,7 +205,7 @@ class MlxSupervisor:
                         continue
                     after = data.get("seq", after)
                     yield data
-            except (OSError, asyncio.TimeoutError, asyncio.IncompleteReadError, SupervisorError):
+            except (OSError, ValueError, asyncio.TimeoutError, asyncio.IncompleteReadError, SupervisorError):
                 pass
             await asyncio.sleep(pause)
             pause = min(2 * pause, 2.0)
@@ -253,7 +253,6 @@ class MlxSupervisor:
             self._child.poll()  # One that was killed.
         self.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         with self.log.open("wb") as log:
-            log.truncate()
             os.fchmod(log.fileno(), 0o600)
             try:
                 child = subprocess.Popen(
@@ -272,7 +271,11 @@ class MlxSupervisor:
             status = await self._status_or_none()
             if status is not None and "supervisor" in status:
                 if child.poll() is not None or status["supervisor"]["pid"] != child.pid:
-                    # Somebody else was first, or has been asked to start it: it is not ours to end.
+                    # Somebody else was first, or has been asked to start it: it is not ours to end. One that was too late
+                    # ends by itself; until it has, it would take the place of the first one, should that be stopped.
+                    late = min(deadline, time.monotonic() + 5)
+                    while child.poll() is None and time.monotonic() < late:
+                        await asyncio.sleep(0.05)
                     await self._reap()
                 return status
             if child.poll() is not None and child.returncode != 0:
@@ -312,13 +315,15 @@ class MlxSupervisor:
         await asyncio.sleep(0.1)
 
     async def _reap(self) -> None:
-        """Waits for the end of a child that is ending, so that no zombie stays."""
-        child, self._child = self._child, None
+        """Waits for the end of a child that is ending, so that no zombie stays. One that is not waited for to the end is still
+        ours, and the next :meth:`stop` waits for it."""
+        child = self._child
         while child is not None and child.poll() is None:
             if "supervisor" in (status := await self.status()) and status["supervisor"]["pid"] != child.pid:
                 # It waits for nobody; it is the launcher of another one.
-                return
+                break
             await asyncio.sleep(0.05)
+        self._child = None
 
     def _last_words(self) -> str:
         with contextlib.suppress(OSError):
@@ -421,7 +426,7 @@ async def _open(
         return int(lines[0].split(" ")[1]), headers, reader, writer
     except BaseException as error:
         writer.close()
-        if isinstance(error, (asyncio.IncompleteReadError, IndexError, ValueError)):
+        if isinstance(error, (asyncio.IncompleteReadError, asyncio.LimitOverrunError, IndexError, ValueError)):
             raise ConnectionError("the connection was closed without an answer") from error
         raise
 

@@ -3,6 +3,7 @@
 use std::future::ready;
 use std::os::unix::process::ExitStatusExt as _;
 
+use crate::reload;
 use crate::support::gateway::{End, count, eventually, plain, sampled, streamed};
 use crate::support::wire::Standstill;
 use crate::support::{Setup, send};
@@ -332,5 +333,19 @@ async fn one_that_is_being_started_is_restarted_at_once() {
     tree.until("loading", |it| it.phase == Phase::Loading).await;
     tree.perform(Verb::Restart).await.expect("the next one starts");
     assert_eq!(tree.status().await.server.epoch, 2);
+    tree.stop().await;
+}
+
+#[tokio::test]
+async fn a_correction_by_hangup_does_not_wait_for_the_restart_that_it_corrects() {
+    let tree = reload::demo("", &["--answer-tokens", "inf", "--tps", "20"]).set("shutdown.drain", "600s").start();
+    let mut stream = tree.gateway().await.send(&sampled("endless")).await;
+    stream.event().await.expect("it streams");
+    for (key, value) in [("server.args", "[\"--tps\", \"9\"]"), ("gateway.max_queue", "5")] {
+        reload::write(tree.home(), &format!("{key} = {value}\n"));
+        tree.signal(Signal::SIGHUP);
+        tree.told(&["Configuration changed", key]).await;
+    }
+    drop(stream);
     tree.stop().await;
 }

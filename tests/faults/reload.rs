@@ -19,7 +19,7 @@ fn file(home: &Path) -> PathBuf {
 }
 
 /// Replaces the user's file, in one step as editors do.
-fn write(home: &Path, text: &str) {
+pub(crate) fn write(home: &Path, text: &str) {
     let path = file(home);
     fs::create_dir_all(path.parent().expect("a directory")).expect("a directory");
     let fresh = path.with_extension("new");
@@ -29,7 +29,7 @@ fn write(home: &Path, text: &str) {
 }
 
 /// A demo with this configuration, and these flags for the stand-in.
-fn demo(text: &str, flags: &[&str]) -> Setup {
+pub(crate) fn demo(text: &str, flags: &[&str]) -> Setup {
     let setup = Setup::demo(flags);
     write(setup.home(), text);
     setup
@@ -387,19 +387,5 @@ async fn reloads_at_once_come_one_after_the_other() {
     }
     eventually("ready", || async { tree.status().await.phase == Phase::Ready }).await;
     assert_eq!(tree.status().await.server.epoch, 5);
-    tree.stop().await;
-}
-
-#[tokio::test]
-async fn a_correction_by_hangup_does_not_wait_for_the_restart_that_it_corrects() {
-    let tree = demo("", &["--answer-tokens", "inf", "--tps", "20"]).set("shutdown.drain", "600s").start();
-    let mut stream = tree.gateway().await.send(&sampled("endless")).await;
-    stream.event().await.expect("it streams");
-    for (key, value) in [("server.args", "[\"--tps\", \"9\"]"), ("gateway.max_queue", "5")] {
-        write(tree.home(), &format!("{key} = {value}\n"));
-        tree.signal(Signal::SIGHUP);
-        tree.told(&["Configuration changed", key]).await;
-    }
-    drop(stream);
     tree.stop().await;
 }

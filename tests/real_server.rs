@@ -243,7 +243,7 @@ async fn f35_a_hub_name_that_cannot_be_had_is_explained_and_not_tried_again_and_
 }
 
 #[tokio::test]
-async fn f26_a_python_without_the_module_is_refused_with_the_line_that_installs_it() {
+async fn f26_a_python_without_the_module_is_refused_with_what_brings_it() {
     let bare = tempfile::tempdir().expect("a directory");
     let made = Command::new(environment(Version::Current).await.interpreter)
         .args(["-m", "venv", "--without-pip"])
@@ -254,7 +254,7 @@ async fn f26_a_python_without_the_module_is_refused_with_the_line_that_installs_
     let (exit, _, error) = real().await.set("server.python", python.to_str().expect("utf-8")).run();
     assert_eq!(exit.code(), Some(78), "{error}");
     assert!(error.contains(&format!("error: {} has no module mlx_lm", python.display())), "{error}");
-    assert!(error.contains("help: install it:") && error.contains("-m pip install"), "{error}");
+    assert!(error.contains("help: set server.python to \"auto\"") && error.contains("-m pip install"), "{error}");
 }
 
 #[tokio::test]
